@@ -1,0 +1,257 @@
+"""What a round concludes: comparisons, segments, a recommendation, candidates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pytyche_engine.contracts.claims import ClaimLevel
+from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.estimates import Estimate
+from pytyche_engine.contracts.rules import Rule
+
+
+class Decision(StrEnum):
+    """What to do with an arm."""
+
+    SHIP = "SHIP"
+    CONTINUE = "CONTINUE"
+    STOP = "STOP"
+
+
+@dataclass(frozen=True)
+class DecisionThresholds:
+    """When evidence is enough. Money thresholds are shares of the control arm's RPV.
+
+    Attributes:
+        practical_effect: smallest lift worth having, share of control RPV.
+        loss_tolerance: expected loss per visitor that shipping may cost, share of control RPV.
+        p_positive: SHIP needs P(lift > 0) above this.
+        p_better: SHIP needs P(lift > practical effect) above this.
+        futility: STOP when P(lift > practical effect) is below this.
+        harm: STOP when P(lift < -practical effect) is above this.
+    """
+
+    practical_effect: float = 0.01
+    loss_tolerance: float = 0.004
+    p_positive: float = 0.95
+    p_better: float = 0.80
+    futility: float = 0.05
+    harm: float = 0.90
+
+    def __post_init__(self) -> None:
+        for name in ("p_positive", "p_better", "futility", "harm"):
+            if not 0 < getattr(self, name) < 1:
+                raise DesignError(f"The threshold '{name}' is {getattr(self, name)}; use 0 to 1.")
+        for name in ("practical_effect", "loss_tolerance"):
+            if getattr(self, name) < 0:
+                raise DesignError(f"The threshold '{name}' must not be negative.")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One treatment against control, over everyone seen so far.
+
+    Attributes:
+        treatment, control: arm names.
+        lift: RPV of the treatment less control's, money per visitor.
+        relative_lift: the same as a share of control's RPV (0.05 is 5 %).
+        conversion_part, severity_part: what conversion and severity add to the lift;
+            their means add up to the lift's mean.
+        conversion_lift: difference in conversion probability.
+        probability_positive: P(lift > 0).
+        observed_lift: difference of raw means, no model.
+        aipw_lift: AIPW estimate with recorded probabilities, and its standard error.
+        claim_level: what supports the estimate.
+    """
+
+    treatment: str
+    control: str
+    lift: Estimate
+    relative_lift: Estimate
+    conversion_part: Estimate
+    severity_part: Estimate
+    conversion_lift: Estimate
+    probability_positive: float
+    observed_lift: float
+    aipw_lift: float
+    aipw_se: float
+    claim_level: ClaimLevel
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A leaf of the policy tree, or everyone.
+
+    Attributes:
+        id: short name, e.g. ``"S1"``.
+        rule: who belongs.
+        population_share: share of all visitors so far.
+        n_visitors: visitors so far.
+        n_converted: of them, how many spent anything.
+        recommended_arm: the arm that the policy tree gives this segment.
+        gates: per treatment, the segment's mean lift over control, money per visitor.
+        arm_best_probabilities: per arm, P(its RPV is the highest in the segment).
+        stability_score: share of refits (rows and scores redrawn) that find it again.
+        claim_level: what supports the GATEs.
+    """
+
+    id: str
+    rule: Rule
+    population_share: float
+    n_visitors: int
+    n_converted: int
+    recommended_arm: str
+    gates: Mapping[str, Estimate]
+    arm_best_probabilities: Mapping[str, float]
+    stability_score: float
+    claim_level: ClaimLevel
+
+    @property
+    def leader(self) -> str:
+        """The arm most probably best here."""
+        return max(self.arm_best_probabilities, key=lambda a: self.arm_best_probabilities[a])
+
+    @property
+    def gate_arm(self) -> str:
+        """The treatment that `gate_estimate` is about.
+
+        The leader, or the strongest challenger where control leads.
+        """
+        challengers = {a: self.arm_best_probabilities[a] for a in self.gates}
+        return (
+            self.leader
+            if self.leader in challengers
+            else max(challengers, key=lambda a: challengers[a])
+        )
+
+    @property
+    def gate_estimate(self) -> float:
+        """Posterior mean of the segment's average effect of `gate_arm`."""
+        return self.gates[self.gate_arm].mean
+
+    @property
+    def gate_ci(self) -> tuple[float, float]:
+        """The 80 % interval of `gate_estimate`."""
+        gate = self.gates[self.gate_arm]
+        return gate.low, gate.high
+
+    @property
+    def is_effective(self) -> bool:
+        """Whether some arm differs from control with P > 0.95 in this segment."""
+        p_control = self.arm_best_probabilities.get("control", None)
+        return p_control is None or p_control < 0.05 or p_control > 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentSearch:
+    """The policy tree of a round and what it is worth.
+
+    Attributes:
+        segments: its leaves, largest share first; one segment for everyone when
+            personalising does not pay.
+        membership: (n,) index into `segments` of every visitor so far.
+        best_arm: the best single arm for everyone.
+        value_of_targeting: gain in RPV of the segments' arms over the best single arm,
+            estimated on rows that did not choose the tree; exactly zero for one segment.
+        targeting_pays: whether Optimized routes by segment.
+        deepest_considered: depth of the deepest tree that was searched.
+    """
+
+    segments: tuple[Segment, ...]
+    membership: Int[np.ndarray, " n"]
+    best_arm: str
+    value_of_targeting: Estimate
+    targeting_pays: bool
+    deepest_considered: int
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to do with the best treatment, over everyone.
+
+    Attributes:
+        treatment: the treatment it is about.
+        decision: SHIP, CONTINUE or STOP.
+        lift: its lift over control, money per visitor.
+        probability_positive, probability_better, probability_harmful: P(lift > 0),
+            P(lift > practical effect), P(lift < -practical effect).
+        probability_best: P(it has the highest RPV of all arms).
+        expected_loss_if_shipped: mean of the regret against the best arm, money per visitor.
+        expected_loss_if_kept: the same for staying with control.
+        expected_value_of_one_more_round: expected cut in regret per visitor from one more
+            round of the schedule's next size (0 when there is none).
+        thresholds: what was required.
+        reason: one sentence, and what would change it.
+    """
+
+    treatment: str
+    decision: Decision
+    lift: Estimate
+    probability_positive: float
+    probability_better: float
+    probability_harmful: float
+    probability_best: float
+    expected_loss_if_shipped: float
+    expected_loss_if_kept: float
+    expected_value_of_one_more_round: float
+    thresholds: DecisionThresholds
+    reason: str
+
+
+@dataclass(frozen=True)
+class CellObservation:
+    """How one cell of a round did. Each of its figures is named for what it is.
+
+    Attributes:
+        id: the cell's name.
+        n_visitors: visitors of this round in the cell.
+        observed_rpv: raw mean revenue of those visitors.
+        observed_lift: `observed_rpv` less the control cell's.
+        model_rpv: posterior RPV of serving the cell's policy to its visitors.
+        model_lift: posterior RPV less that of control for everyone in the same cell;
+            None for the control cell.
+        policy: the policy in words.
+    """
+
+    id: str
+    n_visitors: int
+    observed_rpv: float
+    observed_lift: float | None
+    model_rpv: Estimate
+    model_lift: Estimate | None
+    policy: str
+
+
+@dataclass(frozen=True)
+class GraduationCandidate:
+    """A (treatment, segment) pair whose evidence held over consecutive rounds.
+
+    Nothing ships by itself: promoting it is the operator's decision.
+    """
+
+    treatment: str
+    segment: Segment
+    sustained_rounds: int
+    latest_recommendation: Recommendation
+
+    @property
+    def rule(self) -> Rule:
+        """Who it is for."""
+        return self.segment.rule
+
+
+@dataclass(frozen=True, eq=False)
+class DoublyRobustScores:
+    """AIPW scores per visitor and arm (Robins, Rotnitzky and Zhao 1994).
+
+    Attributes:
+        scores: (n, K) unbiased for each visitor's RPV under each arm, given correct
+            recorded probabilities.
+        floored: share of visitors whose recorded probability of their arm was floored.
+    """
+
+    scores: Float[np.ndarray, "n arms"]
+    floored: float

@@ -1,0 +1,44 @@
+"""A point estimate and its interval, always together."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float
+
+INTERVAL_LEVEL = 0.80
+"""Default level of every credible interval that is shown."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One estimand: its posterior mean and a central credible interval.
+
+    The interval contains the mean by construction: for a posterior so skewed that its
+    mean lies outside the central interval, the nearer end is moved to the mean.
+
+    Attributes:
+        mean: posterior mean, in the estimand's unit.
+        low, high: ends of the interval.
+        level: its level, e.g. 0.80.
+        sd: posterior standard deviation.
+    """
+
+    mean: float
+    low: float
+    high: float
+    sd: float
+    level: float = INTERVAL_LEVEL
+
+    @classmethod
+    def from_draws(cls, draws: Float[np.ndarray, " draws"], level: float = INTERVAL_LEVEL) -> Self:
+        """Summarise posterior draws of one quantity."""
+        mean = float(np.mean(draws))
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        return cls(
+            mean=mean,
+            low=min(float(low), mean),
+            high=max(float(high), mean),
+            sd=float(np.std(draws)),
+            level=level,
+        )

@@ -1,0 +1,56 @@
+"""Pause, resume and cancel, shared by the thread that works and those that watch."""
+
+import threading
+from collections.abc import Callable
+
+from pytyche_engine.contracts.errors import FitCancelled
+from pytyche_engine.jobs.events import FitEvent, JobState
+
+
+class Control:
+    """The switch of one job. Every method may be called from any thread.
+
+    The worker calls `checkpoint` between chunks of work: it blocks while paused and
+    raises `FitCancelled` once cancelled.
+    """
+
+    def __init__(self, on_event: Callable[[FitEvent], None] | None = None) -> None:
+        self._cancelled = threading.Event()
+        self._running = threading.Event()
+        self._running.set()
+        self._on_event = on_event
+
+    def cancel(self) -> None:
+        """Ask the worker to stop; also ends a pause."""
+        self._cancelled.set()
+        self._running.set()
+
+    def pause(self) -> None:
+        """Ask the worker to wait at its next checkpoint."""
+        self._running.clear()
+
+    def resume(self) -> None:
+        """Let a paused worker go on."""
+        self._running.set()
+
+    @property
+    def state(self) -> JobState:
+        """What the worker has been asked to do."""
+        if self._cancelled.is_set():
+            return JobState.CANCELLING
+        return JobState.RUNNING if self._running.is_set() else JobState.PAUSED
+
+    def checkpoint(self) -> None:
+        """Wait while paused.
+
+        Raises:
+            FitCancelled: if the job was cancelled.
+        """
+        self._running.wait()
+        if self._cancelled.is_set():
+            raise FitCancelled("The fit was cancelled. The experiment is as it was.")
+
+    def emit(self, event: FitEvent) -> None:
+        """Hand a snapshot to whoever watches."""
+        if self._on_event is not None:
+            self._on_event(event)

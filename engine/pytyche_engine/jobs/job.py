@@ -1,0 +1,150 @@
+"""One piece of work in a worker thread, with events, pause and cancel."""
+
+import atexit
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from pytyche_engine.contracts.errors import FitCancelled
+from pytyche_engine.jobs.control import Control
+from pytyche_engine.jobs.events import FitEvent, JobState
+
+T = TypeVar("T")
+
+_POLL_SECONDS = 0.1
+_live: "weakref.WeakSet[Job]" = weakref.WeakSet()  # type: ignore[type-arg]
+
+
+class Job(Generic[T]):
+    """Runs ``work(control)`` in a thread and keeps its newest event.
+
+    Listeners are called from the worker thread with each event and must return fast.
+    A listener that raises does not stop the work; its error is kept in `listener_errors`.
+    """
+
+    def __init__(self, work: Callable[[Control], T], name: str = "fit") -> None:
+        self.name = name
+        self.control = Control(self._publish)
+        self.listener_errors: list[Exception] = []
+        self._work = work
+        self._listeners: list[Callable[[FitEvent], None]] = []
+        self._lock = threading.Lock()
+        self._latest: FitEvent | None = None
+        self._result: T | None = None
+        self._error: BaseException | None = None
+        self._finished = threading.Event()
+        # Daemon, so that a kernel can exit; stopped and joined at exit, because a daemon
+        # thread that is inside XLA at interpreter exit aborts the process.
+        self._thread = threading.Thread(target=self._run, name=f"pytyche-{name}", daemon=True)
+
+    def start(self) -> "Job[T]":
+        """Begin. Returns the job itself."""
+        _live.add(self)
+        self._thread.start()
+        return self
+
+    def subscribe(self, listener: Callable[[FitEvent], None]) -> None:
+        """Call ``listener`` with every event from now on, and with the newest one at once."""
+        with self._lock:
+            self._listeners.append(listener)
+            latest = self._latest
+        if latest is not None:
+            listener(latest)
+
+    @property
+    def latest(self) -> FitEvent | None:
+        """The newest event."""
+        return self._latest
+
+    @property
+    def state(self) -> JobState:
+        """What the job is doing."""
+        if not self._finished.is_set():
+            return self.control.state
+        if self._error is None:
+            return JobState.DONE
+        return JobState.CANCELLED if isinstance(self._error, FitCancelled) else JobState.FAILED
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why it ended, if it did not end well."""
+        return self._error
+
+    def pause(self) -> None:
+        """Wait at the next checkpoint, within a second on rounds of ordinary size."""
+        self.control.pause()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self.control.resume()
+
+    def cancel(self) -> None:
+        """Stop at the next checkpoint; nothing of the work is kept."""
+        self.control.cancel()
+
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._finished.is_set()
+
+    def result(self) -> T:
+        """Wait for the end and return what the work returned.
+
+        An interrupt (Ctrl-C, Kernel > Interrupt) cancels the job.
+
+        Raises:
+            FitCancelled: if it was cancelled.
+            Exception: whatever the work raised.
+        """
+        try:
+            # A plain wait() would not let KeyboardInterrupt through on every platform.
+            while not self._finished.wait(_POLL_SECONDS):
+                pass
+        except KeyboardInterrupt:
+            self.cancel()
+            self._finished.wait()
+            raise
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]
+
+    def __await__(self):  # type: ignore[no-untyped-def]
+        import asyncio
+
+        async def wait() -> T:
+            while not self._finished.is_set():
+                await asyncio.sleep(_POLL_SECONDS)
+            return self.result()
+
+        return wait().__await__()
+
+    def _publish(self, event: FitEvent) -> None:
+        with self._lock:
+            self._latest = event
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001 - a broken view must not end a fit
+                self.listener_errors.append(error)
+
+    def _run(self) -> None:
+        try:
+            self._result = self._work(self.control)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
+            self._error = error
+        finally:
+            self._finished.set()
+
+
+def _stop_all() -> None:
+    deadline = time.monotonic() + 2.0
+    jobs = [job for job in _live if not job.done()]
+    for job in jobs:
+        job.cancel()
+    for job in jobs:
+        job._thread.join(max(0.0, deadline - time.monotonic()))
+
+
+atexit.register(_stop_all)
