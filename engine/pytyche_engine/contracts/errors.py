@@ -40,7 +40,7 @@ class FitError(PytycheError, RuntimeError):
     """The sampler could not produce a posterior. The experiment is unchanged."""
 
 
-class FitCancelled(PytycheError):
+class FitCancelled(PytycheError):  # noqa: N818 - an answer to a request, not a fault
     """A fit was cancelled on request. The experiment is unchanged."""
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.rules import Rule
+from pytyche_engine.contracts.tables import Table
 
 WEIGHT_TOLERANCE = 1e-6
 """How far weights or shares may be from adding up to one."""
@@ -93,7 +94,10 @@ class TreePolicy:
         """The policy in a few words, as shown in tables."""
         if len(self.routes) == 1:
             return "one segment, everyone, with Thompson allocation"
-        return f"policy tree routing over {len(self.routes)} segments with per-leaf Thompson allocation"
+        return (
+            f"policy tree routing over {len(self.routes)} segments "
+            "with per-leaf Thompson allocation"
+        )
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,7 @@ class Assignment:
     propensity: Float[np.ndarray, "n arms"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What the next round serves: weighted cells over an expected number of visitors.
 
@@ -201,6 +205,17 @@ class Plan:
         total = sum(cell.weight for cell in self.cells)
         if abs(total - 1) > WEIGHT_TOLERANCE:
             raise DesignError(f"Cell weights must add up to 1; they add up to {total:.6g}.")
+
+    def table(self) -> Table:
+        """The plan as the tutorial shows it: cell, weight, policy."""
+        rows = [(c.id, f"{c.weight:.2f}", c.policy.describe()) for c in self.cells]
+        return Table(("cell", "weight", "policy"), rows)
+
+    def __repr__(self) -> str:
+        return self.table().text()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
     def cell_arm_shares(self, features: pd.DataFrame) -> list[Float[np.ndarray, "n arms"]]:
         """For each cell, the (n, K) arm probabilities of these visitors."""

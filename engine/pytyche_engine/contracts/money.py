@@ -1,0 +1,27 @@
+"""How money and probabilities are printed."""
+
+MINUS = "\u2212"
+
+
+def amount(value: float, digits: int = 4) -> str:
+    """A plain amount, e.g. ``2.4060``."""
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """An amount with its sign, e.g. ``+0.1526``."""
+    return f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A signed share, e.g. ``+6.1%``."""
+    return f"{value:+.{digits}%}".replace("-", MINUS)
+
+
+def probability(value: float) -> str:
+    """A probability that never claims certainty, e.g. ``> 0.99``."""
+    if value > 0.995:
+        return "> 0.99"
+    if value < 0.005:
+        return "< 0.01"
+    return f"{value:.2f}"

@@ -1,0 +1,34 @@
+"""Small tables as plain text and as HTML. What people typed is escaped."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of ready-made text."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+    def text(self) -> str:
+        """As a Markdown table with aligned columns, readable in a terminal."""
+        cells = [self.columns, *self.rows]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
+
+        def line(row: Sequence[str]) -> str:
+            padded = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+            return "| " + " | ".join(padded) + " |"
+
+        ruler = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+        return "\n".join([line(self.columns), ruler, *map(line, self.rows)])
+
+    def html(self) -> str:
+        """As an HTML table."""
+        head = "".join(f"<th>{html.escape(c)}</th>" for c in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>"
+            for row in self.rows
+        )
+        return f'<table class="pytyche"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

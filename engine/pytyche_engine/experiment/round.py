@@ -1,0 +1,247 @@
+"""One finished round: everything that was served, seen, concluded and proposed."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytyche_engine.contracts.decisions import (
+    CellObservation,
+    Comparison,
+    Recommendation,
+    Segment,
+    SegmentSearch,
+)
+from pytyche_engine.contracts.money import amount, percent, probability, signed
+from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.tables import Table
+from pytyche_engine.contracts.truth import TruthComparison
+
+if TYPE_CHECKING:
+    from pytyche_engine.bcf.posterior import Posterior
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RoundAnalysis:
+    """What a round concludes, over all data so far.
+
+    Attributes:
+        comparisons: each treatment against control.
+        search: the segments and what targeting them is worth.
+        recommendation: what to do with the best treatment.
+        is_calibrated: whether intervals were recalibrated.
+        converged: whether the sampler's reported quantities met their limits.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    search: SegmentSearch
+    recommendation: Recommendation
+    is_calibrated: bool
+    converged: bool
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The discovered segments, largest first."""
+        return self.search.segments
+
+    @property
+    def label(self) -> str:
+        """What every table of this analysis has to say about its intervals."""
+        words = ["calibrated" if self.is_calibrated else "uncalibrated"]
+        if not self.converged:
+            words.append("unconverged")
+        return ", ".join(words)
+
+    def comparison_table(self) -> Table:
+        """Lift of each treatment in money and per cent, and how it comes about."""
+        rows = [
+            (
+                f"{c.treatment} vs {c.control}",
+                f"{signed(c.lift.mean)} [{signed(c.lift.low)}, {signed(c.lift.high)}]",
+                f"{percent(c.relative_lift.mean)} "
+                f"[{percent(c.relative_lift.low)}, {percent(c.relative_lift.high)}]",
+                probability(c.probability_positive),
+                f"{signed(c.conversion_part.mean)} + {signed(c.severity_part.mean)}",
+                f"{signed(c.observed_lift)}",
+                f"{signed(c.aipw_lift)} (se {amount(c.aipw_se)})",
+            )
+            for c in self.comparisons
+        ]
+        return Table(
+            (
+                "comparison",
+                "lift (80% CI)",
+                "relative lift (80% CI)",
+                "P(lift > 0)",
+                "conversion + severity",
+                "observed lift",
+                "AIPW lift",
+            ),
+            rows,
+        )
+
+    def segment_table(self) -> Table:
+        """Each segment with the lift of its leading treatment."""
+        rows = [
+            (
+                f"{s.id}: {s.rule}",
+                f"{s.population_share:.0%}",
+                f"{s.gate_arm} {signed(s.gate_estimate)} "
+                f"[{signed(s.gate_ci[0])}, {signed(s.gate_ci[1])}]",
+                f"{s.stability_score:.2f}",
+                f"{s.leader} P={probability(s.arm_best_probabilities[s.leader])}",
+                s.claim_level.label,
+            )
+            for s in self.segments
+        ]
+        return Table(("segment", "share", "GATE (80% CI)", "stability", "leader", "claim"), rows)
+
+    def recommendation_line(self) -> str:
+        """The verdict in one line."""
+        r = self.recommendation
+        return f"recommendation: {r.decision} — {r.treatment} ({self.label})"
+
+    def targeting_line(self) -> str:
+        """What routing by segment is worth against the best single arm."""
+        value = self.search.value_of_targeting
+        if len(self.segments) == 1:
+            return f"best single arm: {self.search.best_arm}; no split by segment pays"
+        return (
+            f"best single arm: {self.search.best_arm}; routing by segment is worth "
+            f"{signed(value.mean)} [{signed(value.low)}, {signed(value.high)}] per visitor more"
+        )
+
+    def __repr__(self) -> str:
+        return "\n\n".join(
+            [
+                self.comparison_table().text(),
+                self.segment_table().text(),
+                f"{self.targeting_line()}\n{self.recommendation_line()}\n"
+                f"{self.recommendation.reason}",
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        import html
+
+        lines = (
+            self.targeting_line(),
+            self.recommendation_line(),
+            self.recommendation.reason,
+        )
+        return (
+            self.comparison_table().html()
+            + self.segment_table().html()
+            + "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Round:
+    """A finished round.
+
+    Attributes:
+        round_idx: its index, from 0.
+        n_rounds: rounds of the schedule, None when open-ended.
+        metric: what is measured.
+        currency: symbol printed with money.
+        plan: what was served.
+        observations: this round's visitors.
+        n_cumulative: visitors of all rounds so far.
+        cell_observations: how each cell did.
+        analysis: what all data so far say.
+        next_recommendation: the plan proposed for the next round.
+        truth_comparison: estimates against planted truth, where there is any.
+        posterior: the fitted model of all data so far.
+        fit_seconds: wall time from data to conclusions.
+    """
+
+    round_idx: int
+    n_rounds: int | None
+    metric: str
+    currency: str
+    plan: Plan
+    observations: Observations
+    n_cumulative: int
+    cell_observations: tuple[CellObservation, ...]
+    analysis: RoundAnalysis
+    next_recommendation: Plan
+    truth_comparison: TruthComparison | None
+    posterior: "Posterior"
+    fit_seconds: float
+
+    def cell_table(self) -> Table:
+        """The cell scoreboard; observed and model figures are named apart."""
+        rows = []
+        for c in self.cell_observations:
+            rpv, lift = c.model_rpv, c.model_lift
+            rows.append(
+                (
+                    c.id,
+                    f"{c.n_visitors:,}",
+                    amount(c.observed_rpv),
+                    f"{amount(rpv.mean)} [{amount(rpv.low)}, {amount(rpv.high)}]",
+                    "—"
+                    if lift is None
+                    else f"{signed(lift.mean)} [{signed(lift.low)}, {signed(lift.high)}]",
+                    c.policy,
+                )
+            )
+        return Table(
+            (
+                "cell",
+                "n",
+                "observed RPV",
+                "RPV (model 80% CI)",
+                "lift vs control (model 80% CI)",
+                "policy",
+            ),
+            rows,
+        )
+
+    def truth_line(self) -> str | None:
+        """Truth figures in one line, or None on real data."""
+        t = self.truth_comparison
+        if t is None:
+            return None
+        return (
+            f"truth: cate_rmse={t.cate_rmse:.4f} (no effect {t.cate_rmse_no_effect:.4f}, "
+            f"constant effect {t.cate_rmse_constant:.4f}) "
+            f"policy_accuracy={t.policy_accuracy:.1%} "
+            f"oracle_gap={t.oracle_gap:.4f}/visitor "
+            f"(best single arm {t.rpv_oracle - t.rpv_best_arm:.4f})"
+        )
+
+    def next_line(self) -> str:
+        """The next plan in one line."""
+        plan = self.next_recommendation
+        size = (
+            "no next round (schedule exhausted)"
+            if plan.n_visitors is None
+            else f"{plan.n_visitors:,} visitors"
+        )
+        return f"next: {len(plan.cells)} cell(s), {size}"
+
+    def summary_one_line(self) -> str:
+        """The round in one line."""
+        r = self.analysis.recommendation
+        return (
+            f"round {self.round_idx + 1}: {self.metric} | {len(self.analysis.segments)} segment(s)"
+            f" | {r.decision} '{r.treatment}' "
+            f"(P(lift>0)={probability(r.probability_positive)}, {self.analysis.label})"
+        )
+
+    def _lines(self) -> list[str]:
+        lines = [f"intervals: {self.analysis.label}"]
+        if (truth := self.truth_line()) is not None:
+            lines.append(truth)
+        return [*lines, self.next_line()]
+
+    def __repr__(self) -> str:
+        return "\n".join([self.cell_table().text(), *self._lines()])
+
+    def _repr_html_(self) -> str:
+        import html
+
+        return self.cell_table().html() + "".join(
+            f"<p>{html.escape(line)}</p>" for line in self._lines()
+        )
