@@ -1,0 +1,10 @@
+"""The Jupyter Server extension: what the server, not a kernel, answers for pytyche-lab.
+
+Installed and enabled by ``jupyter-config/jupyter_server_config.d/pytyche_lab.json``.
+"""
+
+from pytyche_lab.server.extension import PytycheLabExtension
+
+
+def _jupyter_server_extension_points() -> list[dict[str, object]]:
+    return [{"module": "pytyche_lab.server", "app": PytycheLabExtension}]
