@@ -1,5 +1,7 @@
 """What a round concludes: comparisons, segments, a recommendation, candidates."""
 
+import html
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,6 +12,7 @@ from jaxtyping import Float, Int
 from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
+from pytyche_engine.contracts.money import amount, probability
 from pytyche_engine.contracts.rules import Rule
 
 
@@ -46,8 +49,11 @@ class DecisionThresholds:
             if not 0 < getattr(self, name) < 1:
                 raise DesignError(f"The threshold '{name}' is {getattr(self, name)}; use 0 to 1.")
         for name in ("practical_effect", "loss_tolerance"):
-            if getattr(self, name) < 0:
-                raise DesignError(f"The threshold '{name}' must not be negative.")
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise DesignError(
+                    f"The threshold '{name}' is {value}; use a share of control RPV, 0 or more."
+                )
 
 
 @dataclass(frozen=True)
@@ -141,8 +147,8 @@ class Segment:
     @property
     def is_effective(self) -> bool:
         """Whether some arm differs from control with P > 0.95 in this segment."""
-        p_control = self.arm_best_probabilities.get("control", None)
-        return p_control is None or p_control < 0.05 or p_control > 0.95
+        p_control = 1.0 - sum(self.arm_best_probabilities[a] for a in self.gates)
+        return p_control < 0.05 or p_control > 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,31 +211,45 @@ class Recommendation:
 class CellObservation:
     """How one cell of a round did. Each of its figures is named for what it is.
 
+    A small round can leave a cell without visitors; its figures are then nan or None.
+
     Attributes:
         id: the cell's name.
         n_visitors: visitors of this round in the cell.
-        observed_rpv: raw mean revenue of those visitors.
-        observed_lift: `observed_rpv` less the control cell's.
-        model_rpv: posterior RPV of serving the cell's policy to its visitors.
+        observed_rpv: raw mean revenue of those visitors; nan without visitors.
+        observed_lift: `observed_rpv` less the control cell's; None for the control cell and
+            where either cell has no visitors.
+        model_rpv: posterior RPV of serving the cell's policy to its visitors; None without
+            visitors.
         model_lift: posterior RPV less that of control for everyone in the same cell;
-            None for the control cell.
+            None for the control cell and without visitors.
         policy: the policy in words.
+        cell_recorded: False where cells were not recorded for every visitor. Those count in
+            each cell with its probability given their arm, and `n_visitors` is expected.
     """
 
     id: str
     n_visitors: int
     observed_rpv: float
     observed_lift: float | None
-    model_rpv: Estimate
+    model_rpv: Estimate | None
     model_lift: Estimate | None
     policy: str
+    cell_recorded: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GraduationCandidate:
     """A (treatment, segment) pair whose evidence held over consecutive rounds.
 
-    Nothing ships by itself: promoting it is the operator's decision.
+    Nothing ships by itself: promoting it is the operator's decision. The claim level of its
+    segment comes with it.
+
+    Attributes:
+        treatment: the arm to ship.
+        segment: to whom, as the latest round found it.
+        sustained_rounds: consecutive rounds, counted back from the latest, that passed.
+        latest_recommendation: the latest round's evidence on this pair.
     """
 
     treatment: str
@@ -241,6 +261,29 @@ class GraduationCandidate:
     def rule(self) -> Rule:
         """Who it is for."""
         return self.segment.rule
+
+    @property
+    def claim_level(self) -> ClaimLevel:
+        """What supports the segment's estimates."""
+        return self.segment.claim_level
+
+    def _lines(self) -> tuple[str, ...]:
+        latest = self.latest_recommendation
+        return (
+            f"GraduationCandidate — '{self.treatment}' @ {self.rule}, "
+            f"sustained {self.sustained_rounds} round(s)",
+            f"expected loss if shipped: {amount(latest.expected_loss_if_shipped)}/visitor "
+            f"P(lift > 0) = {probability(latest.probability_positive)}",
+            "value of one more round: "
+            f"{amount(latest.expected_value_of_one_more_round)}/visitor",
+            f"claim level: {self.claim_level.label}",
+        )
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,3 +25,11 @@ def probability(value: float) -> str:
     if value < 0.005:
         return "< 0.01"
     return f"{value:.2f}"
+
+
+def money(value: float, currency: str = "$", digits: int = 4) -> str:
+    """An amount with its currency, e.g. ``$0.1526``, ``−$0.1526`` or ``EUR 0.1526``."""
+    gap = " " if currency[-1:].isalpha() else ""
+    # A value that rounds to zero has no sign.
+    sign = MINUS if round(value, digits) < 0 else ""
+    return f"{sign}{currency}{gap}{abs(value):.{digits}f}"

@@ -20,6 +20,16 @@ WEIGHT_TOLERANCE = 1e-6
 class BaselinePolicy:
     """Everyone in the cell gets the control arm."""
 
+    @property
+    def named_arms(self) -> frozenset[str]:
+        """The arms that the policy names."""
+        return frozenset()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that the policy routes by."""
+        return ()
+
     def arm_shares(self, features: pd.DataFrame, arms: Sequence[str]) -> Float[np.ndarray, "n k"]:
         """(n, K) probability of each arm for each visitor."""
         shares = np.zeros((len(features), len(arms)))
@@ -38,8 +48,24 @@ class UniformPolicy:
     over: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if isinstance(self.over, str):
+            raise DesignError(
+                f"A uniform policy takes a list of arms; '{self.over}' is one text. "
+                f"Write ['{self.over}']."
+            )
+        object.__setattr__(self, "over", tuple(self.over))
         if not self.over or len(set(self.over)) != len(self.over):
             raise DesignError("A uniform policy needs at least one arm, each named once.")
+
+    @property
+    def named_arms(self) -> frozenset[str]:
+        """The arms that the policy names."""
+        return frozenset(self.over)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that the policy routes by."""
+        return ()
 
     def arm_shares(self, features: pd.DataFrame, arms: Sequence[str]) -> Float[np.ndarray, "n k"]:
         """(n, K) probability of each arm for each visitor."""
@@ -61,12 +87,7 @@ class Route:
     shares: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        values = np.array(list(self.shares.values()), dtype=float)
-        if (values < 0).any() or abs(values.sum() - 1) > WEIGHT_TOLERANCE:
-            raise DesignError(
-                f"The arm shares of segment '{self.segment}' must be >= 0 and add up to 1; "
-                f"they are {dict(self.shares)}."
-            )
+        _check_shares(f"segment '{self.segment}'", self.shares)
 
 
 @dataclass(frozen=True)
@@ -79,6 +100,19 @@ class TreePolicy:
 
     routes: tuple[Route, ...]
     otherwise: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        _check_shares("visitors who match no route", self.otherwise)
+
+    @property
+    def named_arms(self) -> frozenset[str]:
+        """The arms that the policy names."""
+        return frozenset(self.otherwise).union(*(route.shares for route in self.routes))
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that the policy routes by."""
+        return tuple(route.rule for route in self.routes)
 
     def arm_shares(self, features: pd.DataFrame, arms: Sequence[str]) -> Float[np.ndarray, "n k"]:
         """(n, K) probability of each arm for each visitor."""
@@ -111,7 +145,17 @@ class MixPolicy:
     rule: Rule = field(default_factory=Rule)
 
     def __post_init__(self) -> None:
-        Route("mix", self.rule, self.shares)
+        _check_shares(f"the mix for {self.rule}", self.shares)
+
+    @property
+    def named_arms(self) -> frozenset[str]:
+        """The arms that the policy names."""
+        return frozenset(self.shares)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that the policy routes by."""
+        return (self.rule,)
 
     def arm_shares(self, features: pd.DataFrame, arms: Sequence[str]) -> Float[np.ndarray, "n k"]:
         """(n, K) probability of each arm for each visitor."""
@@ -126,6 +170,15 @@ class MixPolicy:
 
 
 Policy = BaselinePolicy | UniformPolicy | TreePolicy | MixPolicy
+
+
+def _check_shares(whose: str, shares: Mapping[str, float]) -> None:
+    values = np.array(list(shares.values()), dtype=float)
+    # Written so that nan fails too.
+    if not ((values >= 0).all() and abs(values.sum() - 1) <= WEIGHT_TOLERANCE):
+        raise DesignError(
+            f"The arm shares of {whose} must be >= 0 and add up to 1; they are {dict(shares)}."
+        )
 
 
 def _share_row(shares: Mapping[str, float], arms: Sequence[str]) -> Float[np.ndarray, " k"]:
@@ -205,6 +258,12 @@ class Plan:
         total = sum(cell.weight for cell in self.cells)
         if abs(total - 1) > WEIGHT_TOLERANCE:
             raise DesignError(f"Cell weights must add up to 1; they add up to {total:.6g}.")
+        for cell in self.cells:
+            if unknown := cell.policy.named_arms - set(self.arms):
+                raise DesignError(
+                    f"Cell '{cell.id}' names unknown arm(s) {sorted(unknown)}; "
+                    f"the arms are {list(self.arms)}."
+                )
 
     def table(self) -> Table:
         """The plan as the tutorial shows it: cell, weight, policy."""

@@ -1,10 +1,13 @@
 """Planted ground truth. Analysis code never receives it; only truth comparison does."""
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+
+from pytyche_engine.contracts.money import amount
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,7 @@ def concat_truth(rounds: Sequence[GroundTruth]) -> GroundTruth:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TruthComparison:
     """A round's estimates against what was planted.
 
@@ -50,7 +53,8 @@ class TruthComparison:
             and treatments, money per visitor.
         cate_rmse_no_effect: the same for predicting no effect at all.
         cate_rmse_constant: the same for the true average effect given to everyone.
-        policy_accuracy: share of visitors whose recommended arm is truly best.
+        policy_accuracy: share of visitors whose recommended arm is truly best (any of
+            several that tie).
         rpv_policy: true RPV if everyone got the recommended arm.
         rpv_uniform: true RPV if arms were drawn evenly.
         rpv_best_arm: true RPV of the best single arm for everyone.
@@ -72,3 +76,20 @@ class TruthComparison:
     def oracle_gap(self) -> float:
         """Regret of the policy against the oracle, money per visitor."""
         return self.rpv_oracle - self.rpv_policy
+
+    def _lines(self) -> tuple[str, ...]:
+        return (
+            "TruthComparison",
+            f"cate_rmse: {amount(self.cate_rmse)} policy_accuracy: {self.policy_accuracy:.0%}",
+            f"cate_rmse of predicting no effect: {amount(self.cate_rmse_no_effect)} "
+            f"of the true average effect for everyone: {amount(self.cate_rmse_constant)}",
+            f"rpv — policy: {amount(self.rpv_policy)} uniform: {amount(self.rpv_uniform)} "
+            f"best single arm: {amount(self.rpv_best_arm)} ({self.best_arm}) "
+            f"oracle: {amount(self.rpv_oracle)} oracle gap: {amount(self.oracle_gap)}",
+        )
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())

@@ -177,9 +177,11 @@ class Round:
             rows.append(
                 (
                     c.id,
-                    f"{c.n_visitors:,}",
-                    amount(c.observed_rpv),
-                    f"{amount(rpv.mean)} [{amount(rpv.low)}, {amount(rpv.high)}]",
+                    f"{c.n_visitors:,}" if c.cell_recorded else f"about {c.n_visitors:,}",
+                    "—" if rpv is None else amount(c.observed_rpv),
+                    "—"
+                    if rpv is None
+                    else f"{amount(rpv.mean)} [{amount(rpv.low)}, {amount(rpv.high)}]",
                     "—"
                     if lift is None
                     else f"{signed(lift.mean)} [{signed(lift.low)}, {signed(lift.high)}]",
