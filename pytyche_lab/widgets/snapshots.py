@@ -1,0 +1,260 @@
+"""A finished round as the plain JSON values that the dashboard draws."""
+
+import math
+from collections.abc import Sequence
+
+from pytyche_engine.contracts import BaselinePolicy, Cell, Estimate, MixPolicy, Segment
+from pytyche_engine.contracts.decisions import CellObservation, Comparison
+from pytyche_engine.contracts.plans import UniformPolicy
+from pytyche_engine.decisions.health import traffic_split
+from pytyche_engine.experiment import Round
+from pytyche_lab.widgets.schema import (
+    ArmRef,
+    CellView,
+    ComparisonView,
+    HistoryView,
+    Interval,
+    Lamp,
+    OptionView,
+    RoundView,
+    SegmentView,
+    TruthView,
+)
+
+
+def round_view(finished: Round, title: str) -> RoundView:
+    """Everything that the dashboard shows of a round."""
+    analysis, arms = finished.analysis, finished.plan.arms
+    verdict, search = analysis.recommendation, analysis.search
+    return {
+        "title": title,
+        "metric": finished.metric,
+        "currency": finished.currency,
+        "number": finished.round_idx + 1,
+        "n_rounds": finished.n_rounds,
+        "n_visitors": len(finished.observations),
+        "n_cumulative": finished.n_cumulative,
+        "level": verdict.lift.level,
+        "fit_seconds": finished.fit_seconds,
+        "is_calibrated": analysis.is_calibrated,
+        "converged": analysis.converged,
+        "arms": [_arm(name, arms) for name in arms],
+        "health": _health(finished),
+        "notices": list(finished.observations.notices),
+        "decision": {
+            "verdict": verdict.decision.value,
+            "arm": _arm(verdict.treatment, arms),
+            "lift": _interval(verdict.lift),
+            "p_positive": verdict.probability_positive,
+            "p_best": verdict.probability_best,
+            "loss_if_shipped": verdict.expected_loss_if_shipped,
+            "loss_if_kept": verdict.expected_loss_if_kept,
+            "value_of_round": verdict.expected_value_of_one_more_round,
+            "reason": verdict.reason,
+        },
+        "routing": {
+            "best_arm": _arm(search.best_arm, arms),
+            "n_segments": len(search.segments),
+            "value": _interval(search.value_of_targeting),
+            "pays": search.targeting_pays,
+        },
+        "options": _options(finished),
+        "cells": [_cell(seen, finished) for seen in finished.cell_observations],
+        "comparisons": [_comparison(c, arms) for c in analysis.comparisons],
+        "segments": [
+            _segment(s, arms)
+            for s in sorted(analysis.segments, key=lambda s: s.gate_estimate, reverse=True)
+        ],
+        "truth": _truth(finished),
+        "next_cells": len(finished.next_recommendation.cells),
+        "next_visitors": finished.next_recommendation.n_visitors,
+    }
+
+
+def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:
+    """The rounds up to `now`, first to last, as the lift of the arm recommended now."""
+    arm = now.analysis.recommendation.treatment
+    by_index = {r.round_idx: r for r in (*earlier, now) if r.round_idx <= now.round_idx}
+    views: list[HistoryView] = []
+    for index in sorted(by_index):
+        past = by_index[index]
+        verdict = past.analysis.recommendation
+        found = next((c for c in past.analysis.comparisons if c.treatment == arm), None)
+        views.append(
+            {
+                "number": index + 1,
+                "n_visitors": len(past.observations),
+                "arm": _arm(arm, past.plan.arms),
+                "lift": None if found is None else _interval(found.lift),
+                "n_segments": len(past.analysis.segments),
+                "verdict": verdict.decision.value,
+                "verdict_arm": verdict.treatment,
+                "p_positive": verdict.probability_positive,
+                "is_calibrated": past.analysis.is_calibrated,
+            }
+        )
+    return views
+
+
+def _arm(name: str, arms: Sequence[str]) -> ArmRef:
+    return {"name": name, "slot": arms.index(name)}
+
+
+def _interval(estimate: Estimate) -> Interval:
+    return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
+
+
+def _health(finished: Round) -> list[Lamp]:
+    split = traffic_split(finished.plan, finished.observations)
+    if split.p_value is None:
+        traffic: Lamp = {
+            "name": "Traffic split (SRM)",
+            "status": "none",
+            "reading": "Not checked: no cells or probabilities recorded",
+        }
+    elif split.alarm:
+        traffic = {
+            "name": "Traffic split (SRM)",
+            "status": "bad",
+            "reading": f"{split.worst}: {split.observed:,} visitors, "
+            f"{split.expected:,.0f} planned, p < 0.001",
+        }
+    else:
+        traffic = {
+            "name": "Traffic split (SRM)",
+            "status": "ok",
+            "reading": f"As planned, p = {split.p_value:.2g}",
+        }
+    recorded = finished.observations.propensity_recorded
+    converged, calibrated = finished.analysis.converged, finished.analysis.is_calibrated
+    return [
+        traffic,
+        {
+            "name": "Assignment",
+            "status": "ok" if recorded else "warn",
+            "reading": "Probabilities recorded"
+            if recorded
+            else "Not recorded: arm shares stand in",
+        },
+        {
+            "name": "Convergence",
+            "status": "ok" if converged else "bad",
+            "reading": "R-hat and ESS within limits"
+            if converged
+            else "R-hat or ESS outside limits",
+        },
+        {
+            "name": "Interval coverage",
+            "status": "ok" if calibrated else "none",
+            "reading": "Recalibrated" if calibrated else "Not checked at this size",
+        },
+    ]
+
+
+def _options(finished: Round) -> list[OptionView]:
+    """One arm for everyone: every treatment, and control, most lift first."""
+    analysis, arms = finished.analysis, finished.plan.arms
+    verdict = analysis.recommendation
+    options: list[OptionView] = [
+        {
+            "kind": "ship",
+            "arm": _arm(c.treatment, arms),
+            "recommended": c.treatment == verdict.treatment and verdict.decision == "SHIP",
+            "best": c.treatment == analysis.search.best_arm,
+            "lift": _interval(c.lift),
+            "p_positive": c.probability_positive,
+            "loss": verdict.expected_loss_if_shipped if c.treatment == verdict.treatment else None,
+        }
+        for c in analysis.comparisons
+    ]
+    keep: OptionView = {
+        "kind": "keep",
+        "arm": _arm(arms[0], arms),
+        "recommended": verdict.decision == "STOP",
+        "best": analysis.search.best_arm == arms[0],
+        "lift": None,
+        "p_positive": None,
+        "loss": verdict.expected_loss_if_kept,
+    }
+    return sorted(
+        [*options, keep], key=lambda o: o["lift"]["mean"] if o["lift"] else 0.0, reverse=True
+    )
+
+
+def _only_arm(cell: Cell, arms: Sequence[str]) -> ArmRef | None:
+    match cell.policy:
+        case BaselinePolicy():
+            return _arm(arms[0], arms)
+        case UniformPolicy((only,)):
+            return _arm(only, arms)
+        case MixPolicy(shares, rule) if not rule.clauses:
+            served = [arm for arm, share in shares.items() if share]
+            return _arm(served[0], arms) if len(served) == 1 else None
+        case _:
+            return None
+
+
+def _cell(seen: CellObservation, finished: Round) -> CellView:
+    cell = next((c for c in finished.plan.cells if c.id == seen.id), None)
+    return {
+        "id": seen.id,
+        "arm": None if cell is None else _only_arm(cell, finished.plan.arms),
+        "policy": seen.policy,
+        "n_visitors": seen.n_visitors,
+        "share": seen.n_visitors / max(1, len(finished.observations)),
+        "observed_rpv": _finite(seen.observed_rpv),
+        "observed_lift": _finite(seen.observed_lift),
+        "model_rpv": _interval(seen.model_rpv),
+        "model_lift": None if seen.model_lift is None else _interval(seen.model_lift),
+    }
+
+
+def _comparison(c: Comparison, arms: Sequence[str]) -> ComparisonView:
+    return {
+        "arm": _arm(c.treatment, arms),
+        "control": c.control,
+        "lift": _interval(c.lift),
+        "relative_lift": None if c.relative_lift is None else _interval(c.relative_lift),
+        "conversion_part": _interval(c.conversion_part),
+        "severity_part": _interval(c.severity_part),
+        "p_positive": c.probability_positive,
+        "observed_lift": _finite(c.observed_lift),
+        "aipw_lift": _finite(c.aipw_lift),
+        "aipw_se": _finite(c.aipw_se),
+        "claim": c.claim_level.label,
+    }
+
+
+def _segment(s: Segment, arms: Sequence[str]) -> SegmentView:
+    return {
+        "id": s.id,
+        "rule": str(s.rule),
+        "share": s.population_share,
+        "n_visitors": s.n_visitors,
+        "n_converted": s.n_converted,
+        "arm": _arm(s.gate_arm, arms),
+        "gate": _interval(s.gates[s.gate_arm]),
+        "leader": _arm(s.leader, arms),
+        "p_best": s.arm_best_probabilities[s.leader],
+        "recommended": _arm(s.recommended_arm, arms),
+        "claim": s.claim_level.label,
+        "stability": _finite(s.stability_score),
+    }
+
+
+def _truth(finished: Round) -> TruthView | None:
+    truth = finished.truth_comparison
+    if truth is None:
+        return None
+    return {
+        "cate_rmse": truth.cate_rmse,
+        "cate_rmse_no_effect": truth.cate_rmse_no_effect,
+        "cate_rmse_constant": truth.cate_rmse_constant,
+        "policy_accuracy": truth.policy_accuracy,
+        "oracle_gap": truth.oracle_gap,
+        "best_arm_gap": truth.rpv_oracle - truth.rpv_best_arm,
+    }
