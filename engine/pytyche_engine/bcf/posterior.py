@@ -1,0 +1,224 @@
+"""The fitted model: keeps its forests and answers questions about any visitors."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from pytyche_engine.bcf.diagnostics import ESS_LIMIT, R_HAT_LIMIT, by_chain, ess, r_hat
+from pytyche_engine.bcf.draws import Draws, Surfaces, evaluate
+from pytyche_engine.bcf.encoding import Encoding
+from pytyche_engine.bcf.layout import bucket
+from pytyche_engine.bcf.settings import Settings
+from pytyche_engine.bcf.state import CHANNELS, LatentScale
+from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
+from pytyche_engine.contracts.errors import DataError
+from pytyche_engine.contracts.observations import Outcome
+
+ROWS_PER_BATCH = 4096
+DRAWS_PER_BATCH = 25
+MOST_ROWS_PER_GROUP_QUESTION = 20_000
+VISITOR_DRAWS = 100
+"""Draws that per-visitor means and spreads are streamed over."""
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """R-hat and effective sample size of what is reported.
+
+    Attributes:
+        r_hat, ess: per quantity.
+    """
+
+    r_hat: Mapping[str, float]
+    ess: Mapping[str, float]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every quantity meets both limits."""
+        return all(v <= R_HAT_LIMIT for v in self.r_hat.values()) and all(
+            v >= ESS_LIMIT for v in self.ess.values()
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Posterior:
+    """Draws of the joint hurdle BCF, with what is needed to evaluate them anywhere.
+
+    Attributes:
+        arms: arm names, control first.
+        outcome: which channels are on.
+        encoding: how features become bins.
+        scale: how latent units become probabilities and money.
+        draws: the kept draws of all chains.
+        settings: how it was sampled.
+        seed: with which seed.
+        n_visitors: how many visitors it was fitted on.
+    """
+
+    arms: tuple[str, ...]
+    outcome: Outcome
+    encoding: Encoding
+    scale: LatentScale
+    draws: Draws
+    settings: Settings
+    seed: int
+    n_visitors: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Posterior({len(self.draws)} draws of {self.settings.num_chains} chain(s), "
+            f"{self.outcome} outcome, arms {list(self.arms)}, {self.n_visitors:,} visitors)"
+        )
+
+    def predict(self, features: pd.DataFrame) -> VisitorEffects:
+        """Posterior means and spreads for visitors, seen or not.
+
+        Money is in the currency of the data that were fitted. Streamed over at most
+        VISITOR_DRAWS evenly spaced draws, so memory does not grow with the draws.
+
+        Raises:
+            DataError: if a feature is missing from the frame.
+        """
+        which = np.unique(np.linspace(0, len(self.draws) - 1, VISITOR_DRAWS).round().astype(int))
+        n, K = len(features), len(self.arms)
+        conversion, severity, rpv = (np.zeros((n, K)) for _ in range(3))
+        cate_square = np.zeros((n, K - 1))
+        for rows, surfaces in self._surfaces(features, self.draws.take(which)):
+            p = surfaces.conversion.astype(float)
+            m = surfaces.severity.astype(float)
+            value = p * m
+            cate = value[:, 1:] - value[:, :1]
+            conversion[rows] += p.sum(axis=0).T
+            severity[rows] += m.sum(axis=0).T
+            rpv[rows] += value.sum(axis=0).T
+            cate_square[rows] += (cate**2).sum(axis=0).T
+        count = len(which)
+        conversion, severity, rpv = conversion / count, severity / count, rpv / count
+        cate_mean = rpv[:, 1:] - rpv[:, :1]
+        return VisitorEffects(
+            arms=self.arms,
+            conversion=conversion,
+            severity=severity,
+            rpv=rpv,
+            cate=cate_mean,
+            cate_sd=np.sqrt(np.maximum(cate_square / count - cate_mean**2, 0)),
+        )
+
+    def group_draws(
+        self,
+        features: pd.DataFrame,
+        membership: Float[np.ndarray, "n groups"],
+        groups: tuple[str, ...],
+    ) -> GroupDraws:
+        """Draws of group means under every arm.
+
+        Args:
+            features: (n rows) visitors.
+            membership: (n, G) how much each visitor counts in each group (0 or 1, usually).
+            groups: G names.
+
+        Means are over all members as long as there are at most
+        MOST_ROWS_PER_GROUP_QUESTION visitors, else over an evenly spaced sample of them.
+
+        Raises:
+            DataError: if a group has no members.
+        """
+        size = membership.sum(axis=0, dtype=float)
+        if (size <= 0).any():
+            empty = [g for g, s in zip(groups, size, strict=True) if s <= 0]
+            raise DataError(f"No visitor belongs to the group(s) {empty}")
+        rows, weights = _sample_members(membership)
+        S, G, K = len(self.draws), len(groups), len(self.arms)
+        shape = (S, G, K)
+        conversion, rpv, by_conversion, by_severity = (np.zeros(shape) for _ in range(4))
+        for batch, surfaces, which in self._surface_batches(features.iloc[rows], self.draws):
+            w = weights[batch]
+            p = surfaces.conversion.astype(float)
+            m = surfaces.severity.astype(float)
+            conversion[which] += np.einsum("skn,ng->sgk", p, w, optimize=True)
+            rpv[which] += np.einsum("skn,ng->sgk", p * m, w, optimize=True)
+            part = (p - p[:, :1]) * 0.5 * (m + m[:, :1])
+            by_conversion[which] += np.einsum("skn,ng->sgk", part, w, optimize=True)
+            part = (m - m[:, :1]) * 0.5 * (p + p[:, :1])
+            by_severity[which] += np.einsum("skn,ng->sgk", part, w, optimize=True)
+        return GroupDraws(
+            arms=self.arms,
+            groups=groups,
+            size=size,
+            chain=self.draws.chain,
+            conversion=conversion,
+            rpv=rpv,
+            conversion_part=by_conversion,
+            severity_part=by_severity,
+        )
+
+    def effects(self, features: pd.DataFrame) -> GroupDraws:
+        """Draws of the mean over all these visitors, as one group named ``everyone``."""
+        return self.group_draws(features, np.ones((len(features), 1)), ("everyone",))
+
+    def convergence(self, effects: GroupDraws) -> Convergence:
+        """R-hat and ESS of each treatment's lift in each group."""
+        lift = effects.lift
+        r, e = {}, {}
+        for g, group in enumerate(effects.groups):
+            for k, arm in enumerate(self.arms[1:], start=1):
+                chains = by_chain(lift[:, g, k], effects.chain)
+                name = arm if len(effects.groups) == 1 else f"{arm} @ {group}"
+                r[name], e[name] = r_hat(chains), ess(chains)
+        return Convergence(r, e)
+
+    def _surfaces(self, features: pd.DataFrame, draws: Draws) -> Iterator[tuple[slice, Surfaces]]:
+        for rows, surfaces, _ in self._surface_batches(features, draws):
+            yield rows, surfaces
+
+    def _surface_batches(
+        self, features: pd.DataFrame, draws: Draws
+    ) -> Iterator[tuple[slice, Surfaces, slice]]:
+        """Surfaces in batches of rows and draws, padded so that few shapes are compiled."""
+        X = self.encoding.encode(features)
+        n, S = X.shape[1], len(draws)
+        width = min(ROWS_PER_BATCH, bucket(n))
+        channels = CHANNELS[self.outcome]
+        for start in range(0, n, width):
+            stop = min(start + width, n)
+            batch = np.pad(X[:, start:stop], ((0, 0), (0, width - (stop - start))))
+            for first in range(0, S, DRAWS_PER_BATCH):
+                last = min(first + DRAWS_PER_BATCH, S)
+                # The last batch repeats its final draw to keep the shape.
+                which = np.minimum(np.arange(first, first + DRAWS_PER_BATCH), S - 1)
+                full = evaluate(draws.take(which), batch, self.scale, channels)
+                kept = last - first
+                yield (
+                    slice(start, stop),
+                    Surfaces(
+                        full.conversion[:kept, :, : stop - start],
+                        full.severity[:kept, :, : stop - start],
+                    ),
+                    slice(first, last),
+                )
+
+
+def _sample_members(
+    membership: Float[np.ndarray, "n groups"],
+) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, "m groups"]]:
+    """Rows to evaluate and their weight in each group's mean (columns add up to 1).
+
+    All rows, or for each group an evenly spaced sample of its members; a row that was
+    chosen for one group does not count in another one's mean.
+    """
+    n, groups = membership.shape
+    if n <= MOST_ROWS_PER_GROUP_QUESTION:
+        weights = membership.astype(float)
+    else:
+        per_group = max(MOST_ROWS_PER_GROUP_QUESTION // groups, 500)
+        weights = np.zeros((n, groups))
+        for g, column in enumerate(membership.T):
+            members = np.flatnonzero(column)
+            spread = np.linspace(0, len(members) - 1, min(per_group, len(members)))
+            chosen = members[spread.round().astype(int)]
+            weights[chosen, g] = column[chosen]
+    rows = np.flatnonzero(weights.any(axis=1))
+    return rows, weights[rows] / weights.sum(axis=0)

@@ -1,0 +1,76 @@
+"""How the sampler is set up."""
+
+from dataclasses import dataclass
+
+from pytyche_engine.contracts.errors import DesignError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sampler settings. Scales are on the latent scale of each channel.
+
+    The latent unit is one probit unit for conversion and one standard deviation of
+    converters' log revenue for severity.
+
+    Attributes:
+        num_trees_mu: trees of the prognostic forest.
+        num_trees_tau: trees of each arm's deviation forest.
+        num_chains: independent chains, one thread each.
+        num_warm_up: iterations dropped at the start of each chain.
+        num_draws: draws kept from each chain.
+        thin: iterations between kept draws.
+        arm_scale: scale of the prior of the arm effects t[a]; t ~ N(0, s^2) with
+            s^2 ~ scaled-inv-chi2(arm_scale_df, arm_scale^2).
+        arm_scale_df: its degrees of freedom.
+        mu_scale: sd of the normal prior of the mu forest's multiplier.
+        tau_scale: sd of the normal prior of each tau forest's multiplier; its absolute
+            value is the sd of the arm's deviations, so constant effects can collapse.
+        mu_split, tau_split: (alpha, beta) of P(split at depth d) = alpha (1 + d)^-beta.
+        max_depth: levels of a tree, root included.
+        min_leaf: fewest visitors in a leaf.
+        num_cuts: most cut points of a numeric feature.
+        sigma_df, sigma_scale: sigma^2 ~ scaled-inv-chi2(sigma_df, sigma_scale), in units of
+            the variance of converters' log revenue.
+    """
+
+    num_trees_mu: int = 100
+    num_trees_tau: int = 25
+    num_chains: int = 2
+    num_warm_up: int = 400
+    num_draws: int = 250
+    thin: int = 2
+    arm_scale: float = 0.15
+    arm_scale_df: float = 4.0
+    mu_scale: float = 0.5
+    tau_scale: float = 0.3
+    mu_split: tuple[float, float] = (0.95, 2.0)
+    tau_split: tuple[float, float] = (0.5, 2.0)
+    max_depth: int = 6
+    min_leaf: int = 5
+    num_cuts: int = 100
+    sigma_df: float = 3.0
+    sigma_scale: float = 0.8
+
+    def __post_init__(self) -> None:
+        for name in (
+            "num_trees_mu",
+            "num_trees_tau",
+            "num_chains",
+            "num_draws",
+            "thin",
+            "min_leaf",
+            "num_cuts",
+        ):
+            if getattr(self, name) < 1:
+                raise DesignError(f"The sampler setting '{name}' must be at least 1.")
+        if self.num_warm_up < 0:
+            raise DesignError("The sampler setting 'num_warm_up' must not be negative.")
+        if not 2 <= self.max_depth <= 8:
+            raise DesignError("The sampler setting 'max_depth' must be 2 to 8.")
+        if not self.num_cuts < 255:
+            raise DesignError("The sampler setting 'num_cuts' must be below 255.")
+
+    @property
+    def num_iterations(self) -> int:
+        """Iterations of each chain, warm-up included."""
+        return self.num_warm_up + self.num_draws * self.thin
