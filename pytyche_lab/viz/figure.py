@@ -1,0 +1,94 @@
+"""A chart that shows itself where there is no network and no kernel."""
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+from pytyche_lab.viz import palette
+
+# JupyterLab 4 renders Vega-Lite 5 by itself; Altair's own default fetches a script from a CDN.
+# The marks used here are the same in 5 and 6.
+_LAB_MIME = "application/vnd.vegalite.v5+json"
+_LAB_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+
+_CONFIG: dict[str, Any] = {
+    "background": palette.SURFACE,
+    "padding": 12,
+    "font": palette.FONT,
+    "view": {"stroke": None},
+    "axisY": {"labelAlign": "right", "grid": False},
+    "legend": {"labelFontSize": 12, "labelColor": palette.TEXT, "offset": 16},
+    "title": {
+        "anchor": "start",
+        "fontSize": 15,
+        "fontWeight": 600,
+        "color": palette.TEXT,
+        "subtitleColor": palette.TEXT_SECONDARY,
+        "subtitleFontSize": 12,
+        "subtitlePadding": 4,
+        "offset": 12,
+    },
+    "axis": {
+        "labelColor": palette.TEXT,
+        "titleColor": palette.TEXT_SECONDARY,
+        "titleFontWeight": 400,
+        "titleFontSize": 12,
+        "labelFontSize": 12,
+        "gridColor": palette.LINE,
+        "domain": False,
+        "ticks": False,
+        "labelPadding": 8,
+        "labelOverlap": True,
+        "labelFlush": False,
+    },
+}
+
+
+class Figure(alt.LayerChart):
+    """An Altair layer chart; ``data`` is the frame of what is drawn.
+
+    Every method of Altair works on it (``properties``, ``interactive``, ``save``). In a
+    notebook it shows as an interactive chart, and as a picture where that cannot run.
+    """
+
+    def __repr__(self) -> str:
+        return str(self.description)
+
+    def _repr_mimebundle_(self, *_args: object, **_kwargs: object) -> dict[str, Any]:
+        spec = self.to_dict()
+        return {
+            _LAB_MIME: spec | {"$schema": _LAB_SCHEMA},
+            "image/svg+xml": vl_convert.vegalite_to_svg(spec),
+            "text/plain": repr(self),
+        }
+
+
+def figure(
+    data: pd.DataFrame,
+    layers: list[alt.Chart],
+    *,
+    title: str,
+    subtitle: str,
+    words: str,
+    row_height: int,
+) -> Figure:
+    """Lay marks over one another.
+
+    Args:
+        data: what is drawn, one row a mark.
+        layers: the marks, encoded on columns of ``data``.
+        title: what is shown.
+        subtitle: how to read it, with the unit where an axis does not say it.
+        row_height: pixels between rows.
+        words: the chart's numbers as text, for a terminal and for screen readers.
+    """
+    chart = Figure(data=data, layer=layers)
+    return chart.properties(
+        title={"text": title, "subtitle": subtitle},
+        description=f"{title}\n{words}",
+        width=440,
+        height={"step": row_height},
+        config=_CONFIG,
+    )

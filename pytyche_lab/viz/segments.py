@@ -1,0 +1,130 @@
+"""The effects of segments as intervals on one scale."""
+
+import textwrap
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from pytyche_engine.contracts.decisions import Segment
+from pytyche_engine.contracts.money import probability, signed
+from pytyche_lab.viz import palette
+from pytyche_lab.viz.figure import Figure, figure
+
+_RULE_WIDTH = 38
+_LINE_HEIGHT = 15
+_LEGEND = alt.Legend(title=None, orient="bottom")
+
+
+def plot_segment_intervals(
+    segments: Sequence[Segment], *, currency: str = "$", calibrated: bool = False
+) -> Figure:
+    """Each segment's GATE and its 80 % interval, on one scale with zero drawn.
+
+    The marker's colour and shape are those of the treatment that the GATE is about.
+
+    Args:
+        segments: e.g. ``round.analysis.segments``.
+        currency: symbol of the money unit.
+        calibrated: whether the intervals were recalibrated; they are drawn dashed if not.
+
+    Returns:
+        An Altair chart. Its ``data`` has a row a segment: segment, rule, share, arm, gate,
+        low, high (money per visitor), leader, p_best, stability, claim.
+    """
+    data = _rows(segments)
+    arms = list(segments[0].arm_best_probabilities) if segments else []
+    unit = f"GATE: lift in revenue per visitor against control, {currency}"
+    label = "calibrated" if calibrated else "uncalibrated, drawn dashed"
+    place = alt.Y(
+        "name:N",
+        sort=None,
+        title=None,
+        axis=alt.Axis(
+            labelExpr="split(datum.label, '\\n')", labelLimit=320, labelLineHeight=_LINE_HEIGHT
+        ),
+        scale=alt.Scale(padding=0.5),
+    )
+    colour = alt.Color(
+        "arm:N",
+        scale=alt.Scale(domain=arms, range=[palette.arm_colour(i) for i in range(len(arms))]),
+        legend=_LEGEND,
+    )
+    tooltip = [
+        alt.Tooltip("segment:N", title="segment"),
+        alt.Tooltip("rule:N", title="rule"),
+        alt.Tooltip("arm:N", title="treatment"),
+        alt.Tooltip("gate:Q", title=f"GATE, {currency}", format="+.4f"),
+        alt.Tooltip("low:Q", title="80 % interval from", format="+.4f"),
+        alt.Tooltip("high:Q", title="to", format="+.4f"),
+        alt.Tooltip("share:Q", title="share of visitors", format=".0%"),
+        alt.Tooltip("leader:N", title="leader"),
+        alt.Tooltip("p_best:N", title="P(leader best)"),
+        alt.Tooltip("stability:Q", title="stability", format=".2f"),
+        alt.Tooltip("claim:N", title="claim"),
+    ]
+    base = alt.Chart().encode(y=place, color=colour, tooltip=tooltip)
+    scale = alt.X("low:Q", title=unit, axis=alt.Axis(format="+.2~f"))
+    dash = [1, 0] if calibrated else [4, 3]
+    layers = [
+        alt.Chart().mark_rule(color=palette.TEXT_SECONDARY).encode(x=alt.datum(0)),
+        base.mark_rule(strokeWidth=2, strokeDash=dash).encode(x=scale, x2="high:Q"),
+        base.mark_tick(thickness=2, size=10).encode(x="low:Q"),
+        base.mark_tick(thickness=2, size=10).encode(x="high:Q"),
+        base.mark_point(filled=True, size=90, opacity=1).encode(
+            x="gate:Q",
+            shape=alt.Shape(
+                "arm:N",
+                scale=alt.Scale(
+                    domain=arms, range=[palette.arm_shape(i) for i in range(len(arms))]
+                ),
+                legend=_LEGEND,
+            ),
+        ),
+        alt.Chart()
+        .mark_text(align="left", color=palette.TEXT)
+        .encode(y=place, x=alt.value(456), text="numbers:N"),
+    ]
+    lines = max((name.count("\n") + 1 for name in data["name"]), default=1)
+    words = "\n".join(
+        f"{s.id} ({s.rule}; {s.population_share:.0%} of visitors): {s.gate_arm} "
+        f"{_numbers(s)}, {s.claim_level.label}"
+        for s in segments
+    )
+    return figure(
+        data,
+        layers,
+        title="Effect by segment",
+        subtitle=f"Mean and 80 % interval, {label}",
+        row_height=_LINE_HEIGHT * lines + 14,
+        words=f"{unit}\n{words}",
+    )
+
+
+def _numbers(segment: Segment) -> str:
+    low, high = segment.gate_ci
+    return f"{signed(segment.gate_estimate)} [{signed(low)}, {signed(high)}]"
+
+
+def _rows(segments: Sequence[Segment]) -> pd.DataFrame:
+    rows = [
+        {
+            "segment": s.id,
+            "rule": str(s.rule),
+            "share": s.population_share,
+            "arm": s.gate_arm,
+            "gate": s.gate_estimate,
+            "low": s.gate_ci[0],
+            "high": s.gate_ci[1],
+            "leader": s.leader,
+            "p_best": probability(s.arm_best_probabilities[s.leader]),
+            "stability": s.stability_score,
+            "claim": s.claim_level.label,
+            "numbers": _numbers(s),
+            "name": "\n".join(
+                [f"{s.id}  {s.population_share:.0%}", *textwrap.wrap(str(s.rule), _RULE_WIDTH)]
+            ),
+        }
+        for s in segments
+    ]
+    return pd.DataFrame(rows)
