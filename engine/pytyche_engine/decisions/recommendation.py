@@ -48,7 +48,7 @@ def recommend(
 
     Raises:
         DesignError: if `treatment` is not a treatment.
-        FitError: if the group's draws are not finite.
+        FitError: if the group's draws are not finite, or give control no revenue.
     """
     rpv = _finite_rpv(draws, group)
     lift = rpv - rpv[:, :1]
@@ -177,7 +177,7 @@ def _verdict(
     if not unmet:
         loss, limit = _money_beside(e.loss, e.tolerance, currency)
         return Decision.SHIP, (
-            f"'{e.treatment}' is estimated to change RPV by {price(e.lift.mean)} per visitor "
+            f"'{e.treatment}' is estimated to lift RPV by {price(e.lift.mean)} per visitor "
             f"({percent(e.lift.mean / e.control_rpv)}) with P(lift > 0) {_p(e.positive)} and "
             f"P(lift > {practical}) {_p(e.better)}, and shipping it has an expected loss of "
             f"{loss} per visitor, within the {limit} allowed. It would change if new data "
@@ -214,9 +214,9 @@ def _next_step(e: _Evidence, next_size: int | None, value: str) -> str:
     """What would change a CONTINUE."""
     if next_size is None:
         return "More visitors can change this, but the schedule has no next round: extend it."
-    if e.value_of_round <= 0:
+    if e.value_of_round < 0.00005:  # would print as nothing
         return (
-            f"The next {next_size:,} visitors are not expected to change which arm is best; "
+            f"The next {next_size:,} visitors are hardly expected to change which arm is best; "
             "they can still settle how much it is worth."
         )
     return (
@@ -227,10 +227,11 @@ def _next_step(e: _Evidence, next_size: int | None, value: str) -> str:
 
 def _finite_rpv(draws: GroupDraws, group: int) -> Float[np.ndarray, "draws arms"]:
     rpv = draws.rpv[:, group].astype(np.float64)
-    if not np.isfinite(rpv).all():
+    if not (np.isfinite(rpv).all() and rpv[:, 0].mean() > 0):
         raise FitError(
-            f"The posterior RPV of '{draws.groups[group]}' is not finite, so nothing can be "
-            "decided on it. Check that the group has visitors and the fit its convergence."
+            f"The posterior RPV of '{draws.groups[group]}' is not finite, or zero under control, "
+            "so nothing can be decided on it. Check that the group has visitors, and look at "
+            "the convergence of the fit."
         )
     return rpv
 

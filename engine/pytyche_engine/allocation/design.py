@@ -1,0 +1,146 @@
+"""What an operator fixes when an experiment is made, checked before anything is served."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytyche_engine.allocation.next_plan import (
+    DEFAULT_FLOOR,
+    check_floors,
+    cold_start,
+    override,
+)
+from pytyche_engine.allocation.schedules import Schedule, schedule
+from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.plans import Cell, Plan
+
+DEEPEST = 3
+"""The deepest policy tree that is searched exactly."""
+
+CONTROL = "control"
+"""The usual name of the control arm; a cell of that name is in every plan."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """A design that holds together.
+
+    Attributes:
+        arms: arm names, control first.
+        schedule: visitors per round.
+        first_plan: what the first round serves.
+        min_control_weight: least weight of the Control cell in every round.
+        min_explore_weight: least weight of the Explore cell in every round.
+        max_segment_depth: depth of the deepest policy tree considered.
+        min_segment_share: least share of the visitors in a segment.
+        notices: what was assumed, one sentence each.
+    """
+
+    arms: tuple[str, ...]
+    schedule: Schedule
+    first_plan: Plan
+    min_control_weight: float
+    min_explore_weight: float
+    max_segment_depth: int
+    min_segment_share: float
+    notices: tuple[str, ...] = ()
+
+
+def check_design(
+    *,
+    treatments: Sequence[str],
+    schedule_or_sizes: Schedule | Sequence[int],
+    cells: Sequence[Cell] | None = None,
+    min_control_weight: float = DEFAULT_FLOOR,
+    min_explore_weight: float = DEFAULT_FLOOR,
+    max_segment_depth: int = 3,
+    min_segment_share: float = 0.10,
+) -> Design:
+    """Check a design as a whole.
+
+    Args:
+        treatments: arm names, control first.
+        schedule_or_sizes: a schedule, or a list of round sizes.
+        cells: the first round's cells; None takes half Control, half Explore.
+        min_control_weight: least weight of the Control cell.
+        min_explore_weight: least weight of the Explore cell.
+        max_segment_depth: 1 to 3.
+        min_segment_share: above 0, at most 0.5.
+
+    Raises:
+        DesignError: at the first contradiction; the message says what to write instead.
+    """
+    arms, notices = _check_arms(treatments)
+    rounds = schedule(schedule_or_sizes)
+    check_floors(min_control_weight, min_explore_weight)
+    if (
+        isinstance(max_segment_depth, bool)
+        or not isinstance(max_segment_depth, int | np.integer)
+        or not 1 <= max_segment_depth <= DEEPEST
+    ):
+        raise DesignError(
+            f"'max_segment_depth' is {max_segment_depth!r}; use a whole number from 1 to {DEEPEST}."
+        )
+    if (
+        isinstance(min_segment_share, bool)
+        or not isinstance(min_segment_share, int | float | np.integer | np.floating)
+        or not 0 < min_segment_share <= 0.5
+    ):
+        raise DesignError(
+            f"'min_segment_share' is {min_segment_share!r}; use a share above 0 and at most 0.5, "
+            "as two segments cannot both hold more than half of the visitors."
+        )
+    plan = cold_start(
+        arms,
+        rounds.next_round_size(0),
+        min_control_weight=min_control_weight,
+        min_explore_weight=min_explore_weight,
+    )
+    if cells is not None:
+        plan = override(
+            plan,
+            cells,
+            min_control_weight=min_control_weight,
+            min_explore_weight=min_explore_weight,
+        )
+    return Design(
+        arms=arms,
+        schedule=rounds,
+        first_plan=plan,
+        min_control_weight=float(min_control_weight),
+        min_explore_weight=float(min_explore_weight),
+        max_segment_depth=int(max_segment_depth),
+        min_segment_share=float(min_segment_share),
+        notices=notices,
+    )
+
+
+def _check_arms(treatments: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The arms, and what was assumed about them."""
+    if isinstance(treatments, str) or not isinstance(treatments, list | tuple | np.ndarray):
+        raise DesignError(
+            f"'treatments' is {treatments!r}; use a list of arm names, control first, such as "
+            "['control', 'low_promo']."
+        )
+    arms = tuple(treatments)
+    for name in arms:
+        if not isinstance(name, str) or not name.strip():
+            raise DesignError(f"'treatments' holds {name!r}; every arm needs a name as text.")
+    repeated = sorted({name for name in arms if arms.count(name) > 1})
+    if repeated:
+        raise DesignError(f"'treatments' names {repeated} more than once: {list(arms)}.")
+    if len(arms) < 2:
+        raise DesignError(
+            f"'treatments' has only {list(arms)}; an experiment needs control and at least one "
+            "treatment."
+        )
+    arms = tuple(str(name) for name in arms)
+    if CONTROL in arms and arms[0] != CONTROL:
+        raise DesignError(
+            f"'treatments' has '{CONTROL}' in position {arms.index(CONTROL) + 1}; control comes "
+            f"first: {[CONTROL, *(a for a in arms if a != CONTROL)]}."
+        )
+    if arms[0] != CONTROL:
+        return arms, (f"'{arms[0]}' is taken as the control arm, as it comes first.",)
+    return arms, ()

@@ -1,0 +1,14 @@
+"""What a round's draws allow to conclude."""
+
+from pytyche_engine.decisions.cells import CellGroups as CellGroups
+from pytyche_engine.decisions.cells import cell_groups as cell_groups
+from pytyche_engine.decisions.cells import observe_cells as observe_cells
+from pytyche_engine.decisions.contrasts import compare_arms as compare_arms
+from pytyche_engine.decisions.graduation import ExpectedLossRule as ExpectedLossRule
+from pytyche_engine.decisions.graduation import RoundEvidence as RoundEvidence
+from pytyche_engine.decisions.graduation import graduation_candidates as graduation_candidates
+from pytyche_engine.decisions.recommendation import recommend as recommend
+from pytyche_engine.decisions.recommendation import (
+    value_of_one_more_round as value_of_one_more_round,
+)
+from pytyche_engine.decisions.truth import compare_with_truth as compare_with_truth

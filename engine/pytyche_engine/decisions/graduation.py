@@ -1,0 +1,177 @@
+"""Which (treatment, segment) pairs are ready for the operator to ship."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytyche_engine.contracts.decisions import (
+    Decision,
+    DecisionThresholds,
+    GraduationCandidate,
+    Recommendation,
+    Segment,
+)
+from pytyche_engine.contracts.effects import GroupDraws
+from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.rules import Rule
+from pytyche_engine.decisions.recommendation import recommend
+
+
+@dataclass(frozen=True)
+class ExpectedLossRule:
+    """A pair graduates once it deserves SHIP in several consecutive rounds.
+
+    Attributes:
+        expected_loss_max: expected loss per visitor that shipping may cost, share of the
+            control RPV in the segment.
+        p_positive_threshold: P(lift > 0) must be above this.
+        p_better_threshold: P(lift > practical effect) must be above this.
+        sustained_rounds: consecutive rounds, the latest included, that must pass.
+        practical_effect: smallest lift worth having, share of the control RPV.
+    """
+
+    expected_loss_max: float = 0.004
+    p_positive_threshold: float = 0.95
+    p_better_threshold: float = 0.80
+    sustained_rounds: int = 2
+    practical_effect: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_sustained_rounds(self.sustained_rounds)
+        for name in ("p_positive_threshold", "p_better_threshold"):
+            value = getattr(self, name)
+            if not 0 < value < 1:
+                raise DesignError(f"'{name}' of the graduation rule is {value}; use 0 to 1.")
+        for name in ("expected_loss_max", "practical_effect"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise DesignError(
+                    f"'{name}' of the graduation rule is {value}; use a share of control RPV, "
+                    "0 or more."
+                )
+
+    @property
+    def thresholds(self) -> DecisionThresholds:
+        """The same limits, as a verdict takes them."""
+        return DecisionThresholds(
+            practical_effect=self.practical_effect,
+            loss_tolerance=self.expected_loss_max,
+            p_positive=self.p_positive_threshold,
+            p_better=self.p_better_threshold,
+        )
+
+
+@dataclass(frozen=True)
+class RoundEvidence:
+    """What one round's own posterior can say about any rule.
+
+    Attributes:
+        n_cumulative: visitors behind that posterior.
+        converged: whether its fit converged; an unconverged round never passes.
+        draws: group draws of that round's posterior, one group for each rule in their order,
+            over the visitors it had seen. A rule that held for nobody has size 0.
+    """
+
+    n_cumulative: int
+    converged: bool
+    draws: Callable[[Sequence[Rule]], GroupDraws]
+
+
+def graduation_candidates(
+    segments: Sequence[Segment],
+    rounds: Sequence[RoundEvidence],
+    rule: ExpectedLossRule,
+    *,
+    next_size: int | None,
+    sustained_rounds: int | None = None,
+    currency: str = "$",
+) -> tuple[GraduationCandidate, ...]:
+    """Pairs whose evidence passed in the latest consecutive rounds.
+
+    Each segment of the latest round is put to every past round's posterior by its rule.
+    A pair passes a round if the verdict on it there is SHIP under the rule's limits. Rounds
+    share data (a posterior is about all rounds so far), so sustained evidence is stable
+    evidence, not independent evidence. Candidates carry their segment's claim level.
+
+    Args:
+        segments: the latest round's segments.
+        rounds: evidence of every round, oldest first.
+        rule: what a pair must fulfil.
+        next_size: visitors of the schedule's next round, None when there is none.
+        sustained_rounds: overrides the rule's.
+        currency: symbol for money in the reasons.
+
+    Returns:
+        In the order of the segments, within one the smallest expected loss first.
+
+    Raises:
+        DesignError: if `sustained_rounds` is not a whole number of 1 or more.
+    """
+    required = rule.sustained_rounds if sustained_rounds is None else sustained_rounds
+    check_sustained_rounds(required)
+    if len(rounds) < required or not segments:
+        return ()
+    rules = [segment.rule for segment in segments]
+    streak: dict[tuple[int, str], int] = {}
+    latest: dict[tuple[int, str], Recommendation] = {}
+    for back, evidence in enumerate(reversed(rounds)):
+        passed = _passing(evidence, rules, rule.thresholds, next_size, currency)
+        if back == 0:
+            latest = passed
+            streak = dict.fromkeys(passed, 1)
+            continue
+        unbroken = [pair for pair, count in streak.items() if count == back and pair in passed]
+        for pair in unbroken:
+            streak[pair] += 1
+        if not unbroken:
+            break
+    held = [pair for pair, count in streak.items() if count >= required]
+    held.sort(key=lambda pair: (pair[0], latest[pair].expected_loss_if_shipped))
+    return tuple(
+        GraduationCandidate(
+            treatment=treatment,
+            segment=segments[s],
+            sustained_rounds=streak[s, treatment],
+            latest_recommendation=latest[s, treatment],
+        )
+        for s, treatment in held
+    )
+
+
+def check_sustained_rounds(value: int) -> None:
+    """Raise DesignError unless it is a whole number of rounds, 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise DesignError(f"'sustained_rounds' is {value!r}; use a whole number, 1 or more.")
+
+
+def _passing(
+    evidence: RoundEvidence,
+    rules: Sequence[Rule],
+    thresholds: DecisionThresholds,
+    next_size: int | None,
+    currency: str,
+) -> dict[tuple[int, str], Recommendation]:
+    """The (position of the segment, treatment) pairs that deserve SHIP in one round."""
+    if not evidence.converged:
+        return {}
+    draws = evidence.draws(rules)
+    passed = {}
+    for s in range(len(rules)):
+        if draws.size[s] == 0:
+            continue
+        for treatment in draws.arms[1:]:
+            verdict = recommend(
+                draws,
+                s,
+                thresholds,
+                n_so_far=evidence.n_cumulative,
+                next_size=next_size,
+                converged=evidence.converged,
+                treatment=treatment,
+                currency=currency,
+            )
+            if verdict.decision is Decision.SHIP:
+                passed[s, treatment] = verdict
+    return passed
