@@ -14,7 +14,7 @@ from pytyche_engine.bcf.bartz_adapter import Trace, field
 from pytyche_engine.bcf.state import Channel, ForestGroup, HurdleState, LatentScale
 
 
-class HurdleTrace(Trace):  # type: ignore[misc]
+class HurdleTrace(Trace):
     """What `run_mcmc` saves of each kept iteration."""
 
     mu_var: UInt[Array, "draws trees half"] = field(samples=0)
@@ -120,7 +120,7 @@ def evaluate(
     conversion, severity = _evaluate(
         {f.name: getattr(draws, f.name) for f in fields(HurdleTrace)},
         X,
-        np.float32([scale.offset, scale.centre, scale.scale]),
+        np.array([scale.offset, scale.centre, scale.scale], dtype=np.float32),
         channels=channels,
     )
     return Surfaces(np.asarray(conversion), np.asarray(severity))

@@ -161,15 +161,15 @@ def _run_chunk(
 ) -> tuple[HurdleState, HurdleTrace]:
     result = run_mcmc(
         key,
-        state,  # type: ignore[arg-type]  # our own state; run_mcmc reads its config only
+        state,  # our own type: run_mcmc reads and advances its config only
         saved,
         n_skip=skip,
         main_trace_type=HurdleTrace,
         burnin_trace_type=HurdleTrace,
-        step=hurdle_step,  # type: ignore[arg-type]
+        step=hurdle_step,
     )
     jax.block_until_ready(result.final_state.config.steps_done)
-    return result.final_state, result.main_trace  # type: ignore[return-value]
+    return result.final_state, result.main_trace
 
 
 def _plan_chunks(settings: Settings, n: int) -> _Chunks:
@@ -192,7 +192,7 @@ def _evenly(n: int, count: int) -> np.ndarray:
 
 def _use_compilation_cache() -> None:
     """Keep compiled code between processes, unless the user configured JAX's cache."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(home) / "pytyche-lab" / "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)

@@ -19,7 +19,7 @@ from pytyche_engine.contracts.observations import Outcome
 
 ROWS_PER_BATCH = 4096
 DRAWS_PER_BATCH = 25
-MOST_ROWS_PER_GROUP_QUESTION = 20_000
+MOST_ROWS_PER_GROUP_QUESTION = 10_000
 VISITOR_DRAWS = 100
 """Draws that per-visitor means and spreads are streamed over."""
 

@@ -41,7 +41,7 @@ CHANNELS: dict[Outcome, tuple[Channel, ...]] = {
 }
 
 
-class ForestGroup(Module):  # type: ignore[misc]
+class ForestGroup(Module):
     """Forests that see disjoint rows, advanced together: mu (one group) or tau (one an arm).
 
     Tree arrays are stacked over groups first: ``trees = groups * trees_per_group``. The names
@@ -74,7 +74,7 @@ class ForestGroup(Module):  # type: ignore[misc]
     n_groups: int = field(static=True)
 
 
-class HurdleState(Module):  # type: ignore[misc]
+class HurdleState(Module):
     """Everything that one chain carries. ``run_mcmc`` reads and advances `config`."""
 
     X: UInt8[Array, "p rows"]
