@@ -8,7 +8,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 
 
-class VersionHandler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc]
+class VersionHandler(ExtensionHandlerMixin, APIHandler):
     """``GET /pytyche-lab/version``: which pytyche-lab the server runs."""
 
     @tornado.web.authenticated
@@ -17,7 +17,7 @@ class VersionHandler(ExtensionHandlerMixin, APIHandler):  # type: ignore[misc]
         self.finish({"version": version("pytyche-lab")})
 
 
-class PytycheLabExtension(ExtensionApp):  # type: ignore[misc]
+class PytycheLabExtension(ExtensionApp):
     """Serves the routes under ``/pytyche-lab/``."""
 
     name = "pytyche_lab"

@@ -1,0 +1,54 @@
+"""Which of the views of a running job fits where the code runs."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pytyche_engine.jobs.job import Job
+from pytyche_lab import terminal
+
+
+def watcher(
+    *, arms: Sequence[str] = (), currency: str = "$", progress: bool | None = None
+) -> Callable[[Job[Any]], None] | None:
+    """What to call with each job of an experiment as it starts, to show its progress.
+
+    In a notebook it is a widget, elsewhere a bar or lines in the terminal.
+
+    Args:
+        arms: arm names, control first.
+        currency: symbol printed with money.
+        progress: False shows nothing; None shows it in notebooks and terminals, but not where
+            output goes to a file; True shows it everywhere.
+
+    Returns:
+        A function for ``experiment.watch``, or None where nothing is to be shown.
+    """
+    if progress is False:
+        return None
+
+    def in_notebook(job: Job[Any]) -> None:
+        from IPython.display import display
+
+        from pytyche_lab.widgets import FitProgress
+
+        bar = FitProgress(job, title=_title(job), arms=arms, currency=currency)
+        display(bar)  # type: ignore[no-untyped-call]
+
+    def in_terminal(job: Job[Any]) -> None:
+        terminal.show_progress(job, _title(job))
+
+    if in_kernel():
+        return in_notebook
+    return in_terminal if progress or sys.stdout.isatty() else None
+
+
+def in_kernel() -> bool:
+    """Whether this code runs in a Jupyter kernel, where widgets can be shown."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return hasattr(shell, "kernel")
+
+
+def _title(job: Job[Any]) -> str:
+    return "Fitting" if job.name == "fit" else f"Fitting {job.name}"

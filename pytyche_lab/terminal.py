@@ -1,0 +1,123 @@
+"""Progress and rounds in a terminal."""
+
+import math
+import threading
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from pytyche_engine.contracts.money import signed
+from pytyche_engine.contracts.tables import Table as TextTable
+from pytyche_engine.experiment.round import Round
+from pytyche_engine.jobs.events import FitEvent
+from pytyche_engine.jobs.job import Job
+
+_POLL_SECONDS = 0.1
+
+
+def eta_words(seconds: float | None) -> str:
+    """Time left, rounded to what is known; nothing while it is not known."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"about {max(5, 5 * math.ceil(seconds / 5))} s left"
+    return f"about {math.ceil(seconds / 60)} min left"
+
+
+def interim_words(event: FitEvent) -> str:
+    """The lift of each treatment so far, or nothing before the first kept draws."""
+    return "; ".join(
+        f"{lift.treatment} {signed(lift.mean, 3)} [{signed(lift.low, 3)}, {signed(lift.high, 3)}]"
+        for lift in event.interim
+    )
+
+
+def show_progress(job: Job[Any], title: str, console: Console | None = None) -> threading.Thread:
+    """Follow a job until it ends: a bar in a terminal, a line a stage anywhere else.
+
+    Returns:
+        The thread that draws. It ends with the job; join it before printing more.
+    """
+    console = console or Console()
+    draw = _follow_bar if console.is_terminal else _follow_lines
+    thread = threading.Thread(target=draw, args=(job, title, console), daemon=True)
+    thread.start()
+    return thread
+
+
+def _follow_bar(job: Job[Any], title: str, console: Console) -> None:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[stage]}", markup=False),
+        TextColumn("{task.fields[eta]}", markup=False),
+        TextColumn("{task.fields[interim]}", markup=False),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(title, total=None, stage="", eta="", interim="")
+        ended = False
+        while not ended:
+            # Asked first: whatever is read after the end is final.
+            ended = job.done()
+            if (event := job.latest) is not None:
+                progress.update(
+                    task,
+                    # Without a total rich draws a moving bar: compiling claims no percentage.
+                    total=event.total_iterations or None,
+                    completed=event.iteration,
+                    stage=job.state.value if ended else event.stage.value,
+                    eta="" if ended else eta_words(event.eta_seconds),
+                    interim=interim_words(event),
+                )
+            time.sleep(0 if ended else _POLL_SECONDS)
+
+
+def _follow_lines(job: Job[Any], title: str, console: Console) -> None:
+    seen, ended = None, False
+    while not ended:
+        ended = job.done()
+        event = job.latest
+        if event is not None and event.stage is not seen:
+            seen = event.stage
+            words = (f"{title}: {event.stage.value}", interim_words(event))
+            console.print(Text(" · ".join(filter(None, words))), soft_wrap=True)
+        time.sleep(0 if ended else _POLL_SECONDS)
+    words = (f"{title}: {job.state.value}", interim_words(event) if event else "")
+    console.print(Text(" · ".join(filter(None, words))), soft_wrap=True)
+
+
+def print_round(finished: Round, console: Console | None = None) -> None:
+    """The dashboard of a round: verdict, cells, comparisons, segments, truth, what comes next."""
+    console = console or Console()
+    analysis = finished.analysis
+    of = "" if finished.n_rounds is None else f" of {finished.n_rounds}"
+    console.rule(f"Round {finished.round_idx + 1}{of}", align="left")
+    console.print(
+        Text(
+            f"{len(finished.observations):,} visitors this round, {finished.n_cumulative:,} in all;"
+            f" fitted in {finished.fit_seconds:.0f} s; intervals 80%, {analysis.label}"
+        )
+    )
+    recommendation = analysis.recommendation
+    console.print(Text(analysis.recommendation_line(), style="bold"))
+    console.print(Text(recommendation.reason))
+    console.print(Text(analysis.targeting_line()))
+    console.print(_rich(finished.cell_table(), "Cells"))
+    console.print(_rich(analysis.comparison_table(), "Arms"))
+    console.print(_rich(analysis.segment_table(), "Segments"))
+    if (truth := finished.truth_line()) is not None:
+        console.print(Text(truth))
+    console.print(Text(finished.next_line()))
+
+
+def _rich(table: TextTable, title: str) -> Table:
+    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    for column in table.columns:
+        drawn.add_column(Text(column))
+    for row in table.rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    return drawn
