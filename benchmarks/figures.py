@@ -5,6 +5,7 @@ older ones stay, so that a figure's history can be read.
 """
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -116,8 +117,6 @@ def _commit() -> str:
 
 
 def _machine() -> str:
-    import os
-
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     model = platform.processor() or platform.machine()
     if (info := Path("/proc/cpuinfo")).exists():
