@@ -141,9 +141,9 @@ def _run_chain(
         skip = chunks.warm_up_skip if warm else settings.thin
         if call == 0:
             with _tracing:
-                state, trace = _run_chunk(key, state, chunks.saved, skip)
+                state, trace = run_chunk(key, state, chunks.saved, skip)
         else:
-            state, trace = _run_chunk(key, state, chunks.saved, skip)
+            state, trace = run_chunk(key, state, chunks.saved, skip)
         lifts = np.zeros((0, len(state.arm_effect[0]) - 1))
         if not warm:
             draws = draws_of_trace(trace, index)
@@ -156,9 +156,14 @@ def _run_chain(
     return draws.take(np.arange(settings.num_draws))
 
 
-def _run_chunk(
+def run_chunk(
     key: jax.Array, state: HurdleState, saved: int, skip: int
 ) -> tuple[HurdleState, HurdleTrace]:
+    """Advance a chain by ``saved * skip`` iterations, keeping every ``skip``-th.
+
+    Continuing with the same key is exact: cutting a run into chunks changes no draw. The
+    given state is consumed.
+    """
     result = run_mcmc(
         key,
         state,  # our own type: run_mcmc reads and advances its config only

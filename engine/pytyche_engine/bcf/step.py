@@ -376,7 +376,7 @@ def _update_latent(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     fitted = state.z - state.resid[0]
     eta = state.offset + fitted
     sign = jnp.where(state.converted, 1.0, -1.0)
-    u = random.uniform(key, eta.shape, minval=1e-38)
+    u = random.uniform(key, eta.shape, minval=2e-38)
     # z = eta + s e with e > -s eta: -e is a normal below s eta. The floor keeps the inverse
     # finite where a visitor's outcome was all but impossible.
     below = jnp.maximum(u * ndtr(sign * eta), 1e-37)
