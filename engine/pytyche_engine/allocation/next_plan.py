@@ -127,7 +127,7 @@ def override(
             that do not exist.
     """
     check_floors(min_control_weight, min_explore_weight)
-    if isinstance(cells, Cell) or not all(isinstance(cell, Cell) for cell in cells):
+    if not isinstance(cells, Sequence) or not all(isinstance(cell, Cell) for cell in cells):
         raise DesignError("'cells' must be a list of Cell, e.g. the cells of a plan.")
     changed = replace(plan, cells=tuple(cells))
     by_id = {cell.id: cell for cell in changed.cells}

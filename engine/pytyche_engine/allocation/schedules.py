@@ -121,7 +121,8 @@ def schedule(value: Schedule | Sequence[int]) -> Schedule:
     Raises:
         DesignError: if it is neither.
     """
-    if isinstance(value, Schedule):
+    # A class has the same attributes as its instances.
+    if isinstance(value, Schedule) and not isinstance(value, type):
         return value
     if isinstance(value, list | tuple | np.ndarray):
         return ExplicitSchedule(tuple(value))

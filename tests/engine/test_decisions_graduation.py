@@ -1,0 +1,161 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from decision_cases import ARMS, normal_draws, segment
+
+from pytyche_engine.contracts import (
+    ClaimLevel,
+    Decision,
+    DesignError,
+    Levels,
+    Rule,
+    Threshold,
+)
+from pytyche_engine.decisions import ExpectedLossRule, RoundEvidence, graduation_candidates
+
+GOOD, BAD = [2.0, 2.3, 1.9], [2.0, 2.01, 1.9]
+S1 = segment("S1", Rule((Threshold("depth", ">", 1.07424),)))
+S2 = segment("S2", Rule((Threshold("depth", "<=", 1.07424),)), claim_level=ClaimLevel.CONFIRMED)
+
+
+def evidence(*means, n=1000, converged=True, sd=0.03, size=1000.0):
+    """A round whose posterior has these arm means, one list a rule."""
+
+    def draws(rules):
+        assert len(rules) == len(means)
+        per_group = [normal_draws(m, sd) for m in means]
+        return replace(
+            per_group[0],
+            groups=tuple(map(str, rules)),
+            size=np.full(len(rules), size),
+            rpv=np.concatenate([d.rpv for d in per_group], axis=1),
+        )
+
+    return RoundEvidence(n, converged, draws)
+
+
+def candidates(rounds, segments=(S1,), rule=None, **options):
+    return graduation_candidates(
+        segments, rounds, ExpectedLossRule() if rule is None else rule, next_size=None, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("history", "sustained"),
+    [
+        ([GOOD], None),
+        ([GOOD, GOOD], 2),
+        ([GOOD, GOOD, GOOD], 3),
+        ([BAD, GOOD, GOOD], 2),
+        ([GOOD, BAD, GOOD], None),
+        ([GOOD, GOOD, BAD], None),
+        ([GOOD, BAD, GOOD, GOOD], 2),
+    ],
+)
+def test_only_the_latest_consecutive_rounds_count(history, sustained):
+    found = candidates([evidence(mean) for mean in history])
+    assert [(c.treatment, c.sustained_rounds) for c in found] == (
+        [] if sustained is None else [("low_promo", sustained)]
+    )
+
+
+def test_the_operator_can_ask_for_more_or_fewer_rounds():
+    rounds = [evidence(GOOD), evidence(GOOD)]
+    assert candidates(rounds, sustained_rounds=3) == ()
+    assert len(candidates(rounds[:1], sustained_rounds=1)) == 1
+    assert len(candidates(rounds, rule=ExpectedLossRule(sustained_rounds=1))) == 1
+
+
+def test_each_segment_is_put_to_every_round_by_its_rule():
+    asked = []
+    base = evidence(GOOD, BAD)
+
+    def draws(rules):
+        asked.append(tuple(rules))
+        return base.draws(rules)
+
+    found = candidates([RoundEvidence(1000, True, draws)] * 2, (S1, S2))
+    assert asked == [(S1.rule, S2.rule)] * 2
+    assert [c.segment.id for c in found] == ["S1"]
+
+
+def test_the_latest_recommendation_says_ship_and_carries_the_evidence():
+    (c,) = graduation_candidates(
+        (S1,), [evidence(BAD, n=10), evidence(GOOD, n=20), evidence(GOOD, n=40, sd=0.02)],
+        ExpectedLossRule(), next_size=80,
+    )  # fmt: skip
+    r = c.latest_recommendation
+    assert (r.decision, r.treatment) == (Decision.SHIP, "low_promo")
+    assert r.lift.sd == pytest.approx(0.02 * 2**0.5, rel=0.02)
+    assert r.probability_positive > 0.99
+
+
+def test_two_equally_good_treatments_are_both_candidates_smallest_loss_first():
+    rounds = [evidence([2.0, 2.5, 2.501], sd=0.004)] * 2
+    found = candidates(rounds)
+    assert [c.treatment for c in found] == ["free_ship", "low_promo"]
+
+
+def test_an_unconverged_round_never_passes():
+    good, unsure = evidence(GOOD), evidence(GOOD, converged=False)
+    assert candidates([good, unsure]) == ()
+    assert candidates([good, unsure, good]) == ()
+    (c,) = candidates([unsure, good, good])
+    assert c.sustained_rounds == 2
+
+
+def test_a_round_that_saw_nobody_of_the_segment_does_not_pass():
+    assert candidates([evidence(GOOD, size=0.0), evidence(GOOD)]) == ()
+
+
+def test_nothing_to_judge_gives_nothing():
+    assert candidates([]) == ()
+    assert candidates([evidence(GOOD)] * 2, segments=()) == ()
+
+
+def test_a_candidate_reads_as_in_the_tutorial_and_states_its_claim_level():
+    (c,) = candidates([evidence(GOOD)] * 3)
+    assert repr(c).splitlines() == [
+        "GraduationCandidate — 'low_promo' @ depth > 1.07424, sustained 3 round(s)",
+        "expected loss if shipped: 0.0000/visitor P(lift > 0) = > 0.99",
+        "value of one more round: 0.0000/visitor",
+        "claim level: exploratory",
+    ]
+    confirmed = candidates([evidence(GOOD)] * 2, segments=(S2,))[0]
+    assert "claim level: confirmed" in repr(confirmed)
+    evil = replace(
+        c, segment=segment("S", Rule((Levels("<script>", ("<img>",)),))), treatment="<b>"
+    )
+    html = evil._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt; == &lt;img&gt;" in html
+    assert "&lt;b&gt;" in html
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"sustained_rounds": 0},
+        {"sustained_rounds": 1.5},
+        {"sustained_rounds": True},
+        {"expected_loss_max": -0.1},
+        {"expected_loss_max": float("nan")},
+        {"p_positive_threshold": 95},
+        {"p_better_threshold": 0},
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(bad):
+    with pytest.raises(DesignError, match=next(iter(bad))):
+        ExpectedLossRule(**bad)
+    if "sustained_rounds" in bad:
+        with pytest.raises(DesignError, match="sustained_rounds"):
+            candidates([evidence(GOOD)], **bad)
+
+
+def test_effectiveness_does_not_depend_on_the_name_of_the_control_arm():
+    for control in ("control", "holdout"):
+        arms = (control, *ARMS[1:])
+        assert segment(best=(0.01, 0.98, 0.01), arms=arms).is_effective
+        assert segment(best=(0.97, 0.02, 0.01), arms=arms).is_effective
+        assert not segment(best=(0.5, 0.4, 0.1), arms=arms).is_effective
