@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from pytyche_engine.contracts.errors import DataError
+from pytyche_engine.contracts.tables import Table
 
 
 class Outcome(StrEnum):
@@ -65,6 +66,23 @@ class FeatureSchema:
     def names(self) -> tuple[str, ...]:
         """Feature names in order."""
         return tuple(f.name for f in self.features)
+
+    def table(self) -> Table:
+        """Every input column: what it is used as, or why it is left out."""
+        rows = [
+            (
+                f.name,
+                f.kind.value,
+                f"{len(f.levels)} levels" if f.levels else "",
+                "yes" if f.had_missing else "",
+            )
+            for f in self.features
+        ]
+        rows += [(c.column, "left out", c.reason, "") for c in self.left_out]
+        return Table(("column", "used as", "note", "has missing"), rows)
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
 
 @dataclass(frozen=True)
