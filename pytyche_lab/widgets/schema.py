@@ -130,16 +130,20 @@ class OptionView(TypedDict):
 
 
 class CellView(TypedDict):
-    """A cell of the scoreboard. `arm` is set where the cell serves one arm only."""
+    """A cell of the scoreboard. `arm` is set where the cell serves one arm only.
+
+    Where cells were not recorded, `n_visitors` is what the probabilities make expected.
+    """
 
     id: str
     arm: ArmRef | None
     policy: str
     n_visitors: int
+    recorded: bool
     share: float
     observed_rpv: float | None
     observed_lift: float | None
-    model_rpv: Interval
+    model_rpv: Interval | None
     model_lift: Interval | None
 
 

@@ -104,6 +104,11 @@ def _interval(estimate: Estimate) -> Interval:
     return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
 
 
+def _finite_interval(estimate: Estimate) -> Interval | None:
+    known = all(map(math.isfinite, (estimate.mean, estimate.low, estimate.high)))
+    return _interval(estimate) if known else None
+
+
 def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
@@ -205,10 +210,11 @@ def _cell(seen: CellObservation, finished: Round) -> CellView:
         "arm": None if cell is None else _only_arm(cell, finished.plan.arms),
         "policy": seen.policy,
         "n_visitors": seen.n_visitors,
+        "recorded": seen.cell_recorded,
         "share": seen.n_visitors / max(1, len(finished.observations)),
         "observed_rpv": _finite(seen.observed_rpv),
         "observed_lift": _finite(seen.observed_lift),
-        "model_rpv": _interval(seen.model_rpv),
+        "model_rpv": None if seen.model_rpv is None else _interval(seen.model_rpv),
         "model_lift": None if seen.model_lift is None else _interval(seen.model_lift),
     }
 
@@ -218,7 +224,7 @@ def _comparison(c: Comparison, arms: Sequence[str]) -> ComparisonView:
         "arm": _arm(c.treatment, arms),
         "control": c.control,
         "lift": _interval(c.lift),
-        "relative_lift": None if c.relative_lift is None else _interval(c.relative_lift),
+        "relative_lift": _finite_interval(c.relative_lift),
         "conversion_part": _interval(c.conversion_part),
         "severity_part": _interval(c.severity_part),
         "p_positive": c.probability_positive,

@@ -1,0 +1,140 @@
+// Arms and segments on one scale, then how each arm's lift comes about.
+
+import { type Child, h } from "../shared/dom";
+import * as f from "../shared/format";
+import { armName, axis, glyph } from "../shared/glyph";
+import { definition } from "../shared/icons";
+import { liftTick, scaleOver } from "../shared/scale";
+import type { ComparisonView, RoundView, SegmentView } from "../shared/schema";
+import { type Row, section, stacked, table } from "../shared/table";
+import { liftDigits } from "./decision";
+
+const CLAIM =
+  "How far an estimate may be trusted. Exploratory: found and estimated on the same rows. " +
+  "Honest estimate: on rows that did not choose it. Confirmed: on a later round.";
+
+export function effects(round: RoundView, selected: string): HTMLElement {
+  const { currency, is_calibrated: calibrated } = round;
+  const intervals = [...round.comparisons.map((c) => c.lift), ...round.segments.map((s) => s.gate)];
+  const ends = intervals.flatMap((i) => [i.low, i.high]);
+  const scale = scaleOver([0, ...ends], 6);
+  const digits = Math.max(liftDigits(round), f.digitsFor(ends));
+  const rows: (Row | string)[] = round.comparisons.map((c) => {
+    const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}`;
+    return {
+      cells: [
+        [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
+        ["100%"],
+        [glyph({ arm: c.arm, scale, zero: true, interval: c.lift, calibrated, label })],
+        stacked(f.signedMoney(c.lift.mean, currency, digits), f.signedRange(c.lift, digits)),
+        [f.probability(c.p_positive), h("span", { class: "sub" }, "P(lift > 0)")],
+        [h("span", { class: "cl" }, sentence(c.claim)), h("span", { class: "sub" }, settled(c))],
+      ],
+    };
+  });
+  rows.push(`${round.segments.length} ${round.segments.length === 1 ? "segment" : "segments"}, each with its strongest treatment against control, ordered by gain`);
+  rows.push(...round.segments.map((s) => segmentRow(s, round, scale, digits, selected)));
+  return section(
+    "Arms and segments",
+    `Lift in revenue per visitor, ${currency}, one scale from top to bottom`,
+    h(
+      "div",
+      { class: "pt-bleed" },
+      table(
+        "eff",
+        "Arms and segments",
+        [
+          { head: "Arm", class: "c1" },
+          { head: "Share", class: "num c2" },
+          { head: `Lift in revenue per visitor, ${currency}`, class: "g c3", axis: axis(scale, liftTick) },
+          { head: `Lift, ${f.share(round.level)} interval`, class: "num c4" },
+          { head: "Evidence", class: "c5" },
+          { head: definition("Claim", CLAIM), class: "c6" },
+        ],
+        rows,
+      ),
+    ),
+  );
+}
+
+function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof scaleOver>, digits: number, selected: string): Row {
+  const { currency } = round;
+  const label = `${s.id}: ${s.arm.name} GATE ${f.liftFigures(s.gate, currency, digits).join(" ")}`;
+  const stability = s.stability === null ? "stability not known" : `stability ${s.stability.toFixed(2)}`;
+  const chosen = s.id === selected;
+  return {
+    class: chosen ? "pick sel" : "pick",
+    id: s.id,
+    cells: [
+      [
+        h("button", { type: "button", class: "pt-name pick-name", "aria-pressed": String(chosen), title: `${f.count(s.n_visitors)} visitors, ${f.count(s.n_converted)} converted` }, s.id),
+        h("span", { class: "soft sid" }, `${s.arm.name} vs ${round.arms[0]?.name ?? ""}`),
+        h("span", { class: "pt-rule" }, ...ruleText(s.rule)),
+      ],
+      [f.share(s.share)],
+      [glyph({ arm: s.arm, scale, zero: true, interval: s.gate, calibrated: round.is_calibrated, label })],
+      stacked(f.signedMoney(s.gate.mean, currency, digits), f.signedRange(s.gate, digits)),
+      [armName(s.leader, h("span", { class: "clip", title: s.leader.name }, s.leader.name)), h("span", { class: "sub ind" }, `P(best) ${f.probability(s.p_best)}`)],
+      [h("span", { class: "cl" }, sentence(s.claim)), h("span", { class: "sub" }, stability)],
+    ],
+  };
+}
+
+/** The rule with its joints set apart: "a > 1 and b ≤ 2". */
+function ruleText(rule: string): Child[] {
+  const pretty = rule.replaceAll(" <= ", " ≤ ").replaceAll(" == ", " is ");
+  return pretty.split(" AND ").flatMap((clause, i) => (i === 0 ? [clause] : [h("i", {}, " and "), clause]));
+}
+
+function sentence(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Which side of zero the interval is on. */
+function settled(c: ComparisonView): string {
+  if (c.lift.low > 0) return "interval above zero";
+  return c.lift.high < 0 ? "interval below zero" : "interval holds zero";
+}
+
+/** The same lift in per cent, in its two parts, and by two methods that need no model. */
+export function parts(round: RoundView): HTMLElement {
+  const digits = liftDigits(round);
+  const { currency } = round;
+  const amount = (value: number | null) => (value === null ? f.UNKNOWN : f.signedMoney(value, currency, digits));
+  return section(
+    "Where the lift comes from",
+    "Conversion and severity add up to the lift; observed and AIPW use no model",
+    h(
+      "div",
+      { class: "pt-bleed" },
+      table(
+        "parts",
+        "Where the lift comes from",
+        [
+          { head: "Arm", class: "c1" },
+          { head: definition("Relative lift", "The lift as a share of control's revenue per visitor."), class: "num" },
+          { head: definition("Conversion", "What more or fewer buyers add to the lift, money per visitor."), class: "num" },
+          { head: definition("Severity", "What larger or smaller orders add to the lift, money per visitor."), class: "num" },
+          { head: definition("Observed", "Difference of the raw means, before any model."), class: "num" },
+          { head: definition("AIPW", "Doubly robust estimate from the recorded assignment probabilities, with its standard error."), class: "num" },
+        ],
+        round.comparisons.map((c) => {
+          const { relative_lift: relative } = c;
+          const share = relative
+            ? stacked(f.signedShare(relative.mean), `[${f.signedShare(relative.low)}, ${f.signedShare(relative.high)}]`)
+            : [f.UNKNOWN];
+          return {
+            cells: [
+              [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
+              share,
+              stacked(f.signedMoney(c.conversion_part.mean, currency, digits), f.signedRange(c.conversion_part, digits)),
+              stacked(f.signedMoney(c.severity_part.mean, currency, digits), f.signedRange(c.severity_part, digits)),
+              [amount(c.observed_lift), h("span", { class: "sub" }, "raw means")],
+              [amount(c.aipw_lift), h("span", { class: "sub" }, c.aipw_se === null ? "\u00a0" : `± ${f.plain(c.aipw_se, digits)}`)],
+            ],
+          };
+        }),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,76 @@
+// Status is a shape and a word, never a colour alone.
+
+import { h, s } from "./dom";
+import type { LampStatus } from "./schema";
+
+const SHAPE: Record<LampStatus, [tag: string, attributes: Record<string, string>, mark: string]> = {
+  ok: ["circle", { cx: "8", cy: "8", r: "7" }, "M4.8 8.3l2.2 2.1 4.2-4.6"],
+  warn: ["path", { d: "M8 1.2L15.2 14H.8z" }, "M8 6v3.8M8 12v.05"],
+  bad: [
+    "path",
+    { d: "M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.9V5.1z" },
+    "M5.6 5.6l4.8 4.8M10.4 5.6l-4.8 4.8",
+  ],
+  none: ["circle", { cx: "8", cy: "8", r: "6.3" }, "M5.5 8h5"],
+};
+
+/** Tick in a circle, triangle, octagon, or an empty circle for what is not known. */
+export function statusIcon(status: LampStatus, size = 16): SVGElement {
+  const [tag, attributes, mark] = SHAPE[status];
+  return s(
+    "svg",
+    { viewBox: "0 0 16 16", width: size, height: size, "aria-hidden": "true" },
+    s(tag, { ...attributes, class: `pt-st ${status}` }),
+    s("path", { class: `pt-st-mark ${status === "none" ? "none" : ""}`, d: mark }),
+  );
+}
+
+const LINES = {
+  clock: "M8 2.5a5.5 5.5 0 100 11 5.5 5.5 0 000-11M8 5v3.2l2 1.3",
+  play: "M5 3.5v9l7.5-4.5z",
+  pause: "M5.5 3.5v9M10.5 3.5v9",
+  cross: "M4 4l8 8M12 4l-8 8",
+  tick: "M3 8.5l3.2 3L13 4.5",
+} as const;
+
+export type IconName = keyof typeof LINES;
+
+export function icon(name: IconName): SVGElement {
+  return s("svg", { class: "pt-ic", viewBox: "0 0 16 16", "aria-hidden": "true" }, s("path", { d: LINES[name] }));
+}
+
+export function chip(word: string, look: LampStatus | "on" | "", mark?: IconName): HTMLElement {
+  const kind = look === "none" ? "" : look;
+  const status = look === "ok" || look === "warn" || look === "bad" ? statusIcon(look, 12) : null;
+  return h("span", { class: `pt-chip ${kind}`.trim() }, mark ? icon(mark) : status, word);
+}
+
+/** A band under the header that says what is so and what it means. */
+export function note(look: LampStatus, strong: string, rest: string): HTMLElement {
+  const kind = look === "warn" || look === "bad" ? look : "";
+  return h(
+    "div",
+    { class: `pt-note ${kind}`.trim() },
+    statusIcon(look),
+    h("span", {}, h("b", {}, strong), rest ? ` ${rest}` : ""),
+  );
+}
+
+let tips = 0;
+
+/** A dotted word with its definition: on hover after a moment, on focus at once; Esc closes it. */
+export function definition(word: string, text: string): HTMLElement {
+  tips += 1;
+  const id = `pt-tip-${tips}`;
+  const term = h("span", { class: "def", tabindex: 0, "aria-describedby": id }, word);
+  const box = h("span", { class: "pt-defined" }, term, h("span", { class: "pt-tip", role: "tooltip", id }, h("b", {}, word), text));
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    box.classList.add("closed");
+  });
+  const open = () => box.classList.remove("closed");
+  box.addEventListener("focusin", open);
+  box.addEventListener("mouseenter", open);
+  return box;
+}

@@ -1,0 +1,61 @@
+// Tables that stay tables for screen readers when they become stacked rows in a narrow place.
+
+import { type Child, h } from "./dom";
+
+export interface Column {
+  head: Child;
+  class?: string;
+  /** Ticks over a column of glyphs. */
+  axis?: SVGElement;
+}
+
+export interface Row {
+  cells: Child[][];
+  class?: string;
+  id?: string;
+}
+
+export function table(name: string, caption: string, columns: readonly Column[], rows: readonly (Row | string)[]): HTMLTableElement {
+  return h(
+    "table",
+    { class: `pt-table ${name}`, role: "table" },
+    h("caption", { class: "vh" }, caption),
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...columns.map(head))),
+    h("tbody", { role: "rowgroup" }, ...rows.map((row) => body(row, columns))),
+  );
+}
+
+function head(column: Column): HTMLElement {
+  const attributes = { scope: "col", role: "columnheader", class: column.class };
+  if (!column.axis) return h("th", attributes, column.head);
+  return h("th", attributes, h("span", { class: "t" }, column.head), column.axis);
+}
+
+function body(row: Row | string, columns: readonly Column[]): HTMLElement {
+  if (typeof row === "string") {
+    return h("tr", { class: "pt-group", role: "row" }, h("td", { colspan: columns.length, role: "cell" }, row));
+  }
+  return h(
+    "tr",
+    { class: row.class, role: "row", "data-segment": row.id },
+    ...row.cells.map((cell, i) => {
+      const kind = (columns[i]?.class ?? "").split(" ").filter((c) => c === "num" || c === "g");
+      return h("td", { role: "cell", class: kind.join(" ") || undefined }, ...cell);
+    }),
+  );
+}
+
+/** A main figure with a smaller line under it. */
+export function stacked(main: Child, sub: Child, strong = true): Child[] {
+  return [h("span", { class: strong ? "main" : "" }, main), h("span", { class: "sub" }, sub)];
+}
+
+/** A section of a card: heading, what it is about, content. */
+export function section(title: string, meta: string, ...content: Child[]): HTMLElement {
+  return h(
+    "section",
+    { class: "pt-sec flush", "aria-label": title },
+    h("div", { class: "pt-sec-head" }, h("h3", { class: "pt-h" }, title), h("span", { class: "pt-meta" }, meta)),
+    ...content,
+  );
+}
