@@ -1,0 +1,228 @@
+"""Exact search for the best policy tree over candidate splits.
+
+A policy tree divides visitors by up to three yes/no questions and gives every leaf an arm; its
+value is the mean score of the arms it gives. Greedy trees miss interactions, so the search is
+exact over the candidate splits: every combination of questions is valued, from joint
+histograms of two (depth 2) or three (depth 3) features, whose cost does not depend on n.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.segments.candidates import Candidates
+
+MAX_DEPTH = 3
+"""Deepest tree that can be searched exactly here."""
+
+_NONE = -np.inf
+
+
+@dataclass(frozen=True)
+class FoundLeaf:
+    """A leaf: the arm that scores best in it."""
+
+    arm: int
+
+
+@dataclass(frozen=True)
+class FoundSplit:
+    """A question: which feature (its position), which of its splits, and what follows."""
+
+    feature: int
+    split: int
+    left: "FoundLeaf | FoundSplit"
+    right: "FoundLeaf | FoundSplit"
+
+
+Found = FoundLeaf | FoundSplit
+
+
+def search_tree(
+    candidates: Sequence[Candidates],
+    scores: Float[np.ndarray, "n arms"],
+    depth: int,
+    min_visitors: int,
+) -> Found:
+    """The tree of at most `depth` questions with the highest mean score.
+
+    Every leaf holds at least `min_visitors`. A question is only asked when it raises the
+    value, and sibling leaves with the same arm are one leaf.
+
+    Args:
+        candidates: what may be asked, coded for the n visitors.
+        scores: (n, K) score of each arm for each visitor.
+        depth: 0 to `MAX_DEPTH`.
+        min_visitors: smallest leaf, at least 1.
+
+    Raises:
+        DesignError: if the depth is out of range.
+    """
+    if not 0 <= depth <= MAX_DEPTH:
+        raise DesignError(f"A policy tree has a depth of 0 to {MAX_DEPTH}, not {depth}.")
+    # one column more than arms: sums of it count visitors
+    weights = np.column_stack([scores, np.ones(len(scores))])
+    return _grow(candidates, [c.codes for c in candidates], weights, depth, max(1, min_visitors))
+
+
+def route(
+    found: Found, candidates: Sequence[Candidates], rows: Int[np.ndarray, " m"]
+) -> list[tuple[int, Int[np.ndarray, " members"]]]:
+    """The arm and the visitors of every leaf, left to right, among `rows`."""
+    if isinstance(found, FoundLeaf):
+        return [(found.arm, rows)]
+    feature = candidates[found.feature]
+    goes_left = (feature.halves[found.split] > 0)[feature.codes[rows]]
+    return route(found.left, candidates, rows[goes_left]) + route(
+        found.right, candidates, rows[~goes_left]
+    )
+
+
+def _grow(
+    candidates: Sequence[Candidates],
+    codes: Sequence[Int[np.ndarray, " n"]],
+    weights: Float[np.ndarray, "n sums"],
+    depth: int,
+    min_visitors: int,
+) -> Found:
+    total = weights.sum(axis=0)
+    leaf = FoundLeaf(int(np.argmax(total[:-1])))
+    if depth == 0 or not candidates or total[-1] < 2 * min_visitors:
+        return leaf
+    halves = [np.ascontiguousarray(c.halves) for c in candidates]
+    if depth == 1:
+        values = _depth_1(halves, codes, weights, min_visitors)
+    elif depth == 2:
+        values = _depth_2(halves, codes, weights, min_visitors)
+    else:
+        values = _depth_3(halves, codes, weights, min_visitors)
+    best = int(np.argmax([v.max() for v in values]))
+    split = int(np.argmax(values[best]))
+    scale = np.abs(weights[:, :-1]).sum() + 1.0
+    if not values[best][split] > total[:-1].max() + 1e-12 * scale:
+        return leaf
+    goes_left = (candidates[best].halves[split] > 0)[codes[best]]
+    left, right = (
+        _grow(candidates, [c[rows] for c in codes], weights[rows], depth - 1, min_visitors)
+        for rows in (np.flatnonzero(goes_left), np.flatnonzero(~goes_left))
+    )
+    if isinstance(left, FoundLeaf) and left == right:
+        return left
+    return FoundSplit(best, split, left, right)
+
+
+def _leaf_value(
+    sums: Float[np.ndarray, "*regions sums"], min_visitors: int
+) -> Float[np.ndarray, "*regions"]:
+    """The best arm's summed score in each region; minus infinity where it is too small."""
+    best = sums[..., 0]
+    for arm in range(1, sums.shape[-1] - 1):
+        best = np.maximum(best, sums[..., arm])
+    return np.where(sums[..., -1] >= min_visitors - 0.5, best, _NONE)
+
+
+def _both(
+    values: Float[np.ndarray, "halves *rest"],
+) -> Float[np.ndarray, "splits *rest"]:
+    """Left plus right half of each split along the first axis."""
+    m = len(values) // 2
+    return values[:m] + values[m:]
+
+
+def _histogram(
+    code: Int[np.ndarray, " n"], size: int, weights: Float[np.ndarray, "n sums"]
+) -> Float[np.ndarray, "size sums"]:
+    sums = [np.bincount(code, column, minlength=size) for column in weights.T]
+    return np.stack(sums, axis=1)
+
+
+def _depth_1(
+    halves: Sequence[Float[np.ndarray, "halves states"]],
+    codes: Sequence[Int[np.ndarray, " n"]],
+    weights: Float[np.ndarray, "n sums"],
+    min_visitors: int,
+) -> list[Float[np.ndarray, " splits"]]:
+    """Value of each feature's splits when both halves are leaves."""
+    return [
+        _both(_leaf_value(half @ _histogram(code, half.shape[1], weights), min_visitors))
+        for half, code in zip(halves, codes, strict=True)
+    ]
+
+
+def _depth_2(
+    halves: Sequence[Float[np.ndarray, "halves states"]],
+    codes: Sequence[Int[np.ndarray, " n"]],
+    weights: Float[np.ndarray, "n sums"],
+    min_visitors: int,
+) -> list[Float[np.ndarray, " splits"]]:
+    """Value of each feature's splits when both halves may be split once more."""
+    columns = np.ascontiguousarray(weights.T).T
+    k = weights.shape[1]
+    best = [
+        _leaf_value(half @ _histogram(code, half.shape[1], columns), min_visitors)
+        for half, code in zip(halves, codes, strict=True)
+    ]
+    for i, a in enumerate(halves):
+        for j in range(i, len(halves)):
+            b = halves[j]
+            joint = _histogram(codes[i] * b.shape[1] + codes[j], a.shape[1] * b.shape[1], columns)
+            sums = (a @ joint.reshape(a.shape[1], -1)).reshape(len(a), b.shape[1], k)
+            value = _leaf_value(b @ sums, min_visitors)  # (halves of i, halves of j)
+            best[i] = np.maximum(best[i], _both(value.T).max(axis=0))
+            best[j] = np.maximum(best[j], _both(value).max(axis=0))
+    return [_both(v) for v in best]
+
+
+def _depth_3(
+    halves: Sequence[Float[np.ndarray, "halves states"]],
+    codes: Sequence[Int[np.ndarray, " n"]],
+    weights: Float[np.ndarray, "n sums"],
+    min_visitors: int,
+) -> list[Float[np.ndarray, " splits"]]:
+    """Value of each feature's splits when both halves may be split twice more.
+
+    ``inner[i][j]`` holds, for every half of i crossed with every half of j, the best value of
+    that region when it may be split once: each triple of features gives three such tables.
+    """
+    columns = np.ascontiguousarray(weights.T).T
+    p, k = len(halves), weights.shape[1]
+    single = [
+        _leaf_value(half @ _histogram(code, half.shape[1], columns), min_visitors)
+        for half, code in zip(halves, codes, strict=True)
+    ]
+    inner = [[np.full((len(halves[i]), len(halves[j])), _NONE) for j in range(p)] for i in range(p)]
+
+    def offer(i: int, j: int, values: Float[np.ndarray, "halves_i halves_j"]) -> None:
+        np.maximum(inner[i][j], values, out=inner[i][j])
+        if i != j:
+            np.maximum(inner[j][i], values.T, out=inner[j][i])
+        else:
+            np.maximum(inner[i][i], values.T, out=inner[i][i])
+
+    for i, a in enumerate(halves):
+        for j in range(i, p):
+            b = halves[j]
+            pair = codes[i] * b.shape[1] + codes[j]
+            joint = _histogram(pair, a.shape[1] * b.shape[1], columns)
+            sums = (a @ joint.reshape(a.shape[1], -1)).reshape(len(a), b.shape[1], k)
+            offer(i, j, _leaf_value(b @ sums, min_visitors))
+            for h in range(j, p):
+                c = halves[h]
+                shape = (a.shape[1], b.shape[1], c.shape[1])
+                joint = _histogram(pair * shape[2] + codes[h], int(np.prod(shape)), columns)
+                sums = (a @ joint.reshape(shape[0], -1)).reshape(len(a), shape[1], -1)
+                sums = (b @ sums).reshape(len(a), len(b), shape[2], k)
+                value = _leaf_value(c @ sums, min_visitors)  # (halves of i, of j, of h)
+                offer(i, j, _both(value.transpose(2, 0, 1)).max(axis=0))
+                offer(i, h, _both(value.transpose(1, 0, 2)).max(axis=0))
+                offer(j, h, _both(value).max(axis=0))
+    best = []
+    for i in range(p):
+        value = single[i]
+        for j in range(p):
+            value = np.maximum(value, _both(inner[i][j].T).max(axis=0))
+        best.append(_both(value))
+    return best
