@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from pytyche_engine.bcf.posterior import Convergence
 from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.decisions import (
     CellObservation,
@@ -133,6 +134,9 @@ def finished_round(
         recommendation=recommendation,
         is_calibrated=False,
         converged=True,
+        convergence=Convergence(
+            r_hat=dict.fromkeys(arms[1:], 1.003), ess=dict.fromkeys(arms[1:], 420.0)
+        ),
     )
     truth = TruthComparison(0.35, 0.41, 0.4, 0.618, 2.65, 2.5, 2.6, 2.75, arms[1])
     return Round(
