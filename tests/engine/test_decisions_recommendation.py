@@ -63,6 +63,8 @@ def test_harm_and_futility_stop(mean):
     r = judge(mean, 0.008)
     assert r.decision is Decision.STOP
     assert ("do harm" in r.reason) == (mean[1] == 1.8)
+    # Wanting less cannot make a harmful treatment worth having.
+    assert ("smaller practical effect" in r.reason) == (mean[1] == 1.99)
     assert "Not enough" not in r.reason
 
 

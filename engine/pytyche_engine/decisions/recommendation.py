@@ -190,15 +190,15 @@ def _verdict(
                 f"'{e.treatment}' is likely to do harm: P(lift < {price(-e.practical)}) is {p}, "
                 f"above {limit}"
             )
+            change = "Only new data against this, or another treatment, would change it."
         else:
             p, limit = _beside(e.better, thresholds.futility)
             why = (
                 f"'{e.treatment}' is unlikely to be worth having: P(lift > {practical}) is {p}, "
                 f"below {limit}"
             )
-        return Decision.STOP, (
-            f"{why}. A smaller practical effect or another treatment would change this."
-        )
+            change = "A smaller practical effect, or another treatment, would change this."
+        return Decision.STOP, f"{why}. {change}"
     others = [name for name in e.still_open if name != e.treatment]
     hope = ""
     if e.treatment not in e.still_open and others:
