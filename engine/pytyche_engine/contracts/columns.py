@@ -150,7 +150,9 @@ def as_numbers(column: pd.Series) -> tuple[Float[np.ndarray, " n"], Bool[np.ndar
         days = column.dt.total_seconds() / 86_400
         return np.asarray(days, dtype=float), np.zeros_like(missing)
     if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):  # flags included
-        return column.to_numpy(dtype=float, na_value=np.nan), np.zeros_like(missing)
+        # A copy: what is kept of a frame must not change with it.
+        numbers = column.to_numpy(dtype=float, na_value=np.nan, copy=True)
+        return numbers, np.zeros_like(missing)
     try:
         found = distinct(column)
     except TypeError:

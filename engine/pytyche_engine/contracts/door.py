@@ -1,7 +1,7 @@
 """The one door: a tidy frame becomes `Observations`, or an error says what to mend."""
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Set
 
 import numpy as np
 import pandas as pd
@@ -275,7 +275,10 @@ def _check_unique(
             mend="Sum each visitor's revenue into one row"
             + ("." if refunds == "net" else ", or let refunds='net' do it."),
         )
-    known = ids.isin(list(seen)) if len(seen) else np.zeros(len(ids), dtype=bool)
+    if isinstance(seen, Set):  # asking it costs this round's size, not that of all before
+        known = np.fromiter((v in seen for v in visitor_id), dtype=bool, count=len(visitor_id))
+    else:
+        known = ids.isin(list(seen))
     if known.any():
         raise DataError(
             f"{int(known.sum()):,} visitor(s) were in an earlier round already, such as "

@@ -255,7 +255,7 @@ def _date_parts(name: str, column: pd.Series) -> dict[str, Float[np.ndarray, " n
     at = dates.dt
     parts = {
         "month": at.month,
-        "weekday": at.weekday,
+        "weekday": at.day_of_week,
         "hour": at.hour,
         "days": (dates.dt.floor("D") - _EPOCH) / pd.Timedelta(days=1),
     }
@@ -263,12 +263,13 @@ def _date_parts(name: str, column: pd.Series) -> dict[str, Float[np.ndarray, " n
 
 
 def _date_features(name: str, column: pd.Series) -> list[Feature]:
-    """The parts of a date that differ between visitors."""
-    return [
-        Feature(f"{name}.{part}", FeatureKind.NUMERIC, name, (), bool(np.isnan(values).any()))
-        for part, values in _date_parts(name, column).items()
-        if len(np.unique(values)) > 1  # NaN counts once
-    ]
+    """The parts of a date that differ between visitors; its days if only some are missing."""
+    parts = _date_parts(name, column)
+    missing = bool(np.isnan(parts["days"]).any())
+    used = [p for p, v in parts.items() if len(np.unique(v[~np.isnan(v)])) > 1]
+    if missing and not used:
+        used = ["days"]
+    return [Feature(f"{name}.{part}", FeatureKind.NUMERIC, name, (), missing) for part in used]
 
 
 def _numeric(column: pd.Series, feature: Feature) -> Float[np.ndarray, " n"]:
