@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import traitlets as t
 
+from pytyche_engine.bcf.diagnostics import R_HAT_LIMIT
 from pytyche_engine.contracts import PytycheError
 from pytyche_engine.jobs import FitEvent, InterimLift, Job, JobState, Stage
 from pytyche_lab.widgets.lab_widget import LabWidget
@@ -56,7 +57,7 @@ class FitProgress(LabWidget, bundle="fit_progress"):
         title: str = "Fitting",
         arms: Sequence[str] = (),
         currency: str = "$",
-        r_hat_limit: float = 1.01,
+        r_hat_limit: float = R_HAT_LIMIT,
         untouched: str = "The experiment is as it was.",
     ) -> None:
         self._job = job

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytyche_engine.contracts import BaselinePolicy, Cell, Estimate, MixPolicy, Segment
 from pytyche_engine.contracts.decisions import CellObservation, Comparison
-from pytyche_engine.contracts.plans import UniformPolicy
+from pytyche_engine.contracts.plans import TreePolicy, UniformPolicy
 from pytyche_engine.decisions.health import traffic_split
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.schema import (
@@ -20,6 +21,9 @@ from pytyche_lab.widgets.schema import (
     SegmentView,
     TruthView,
 )
+
+if TYPE_CHECKING:
+    from pytyche_engine.bcf.posterior import Convergence
 
 
 def round_view(finished: Round, title: str) -> RoundView:
@@ -148,9 +152,7 @@ def _health(finished: Round) -> list[Lamp]:
         {
             "name": "Convergence",
             "status": "ok" if converged else "bad",
-            "reading": "R-hat and ESS within limits"
-            if converged
-            else "R-hat or ESS outside limits",
+            "reading": _agreement(finished.analysis.convergence),
         },
         {
             "name": "Interval coverage",
@@ -158,6 +160,15 @@ def _health(finished: Round) -> list[Lamp]:
             "reading": "Recalibrated" if calibrated else "Not checked at this size",
         },
     ]
+
+
+def _agreement(found: "Convergence") -> str:
+    """The worst reading of each: the lamp is as good as the worst reported lift."""
+    r_hats = [v for v in found.r_hat.values() if math.isfinite(v)]
+    sizes = [v for v in found.ess.values() if math.isfinite(v)]
+    if not r_hats or not sizes:
+        return "R-hat and ESS not known: too few draws"
+    return f"R-hat ≤ {max(r_hats):.3f}, ESS ≥ {min(sizes):,.0f}"
 
 
 def _options(finished: Round) -> list[OptionView]:
@@ -203,12 +214,27 @@ def _only_arm(cell: Cell, arms: Sequence[str]) -> ArmRef | None:
             return None
 
 
+def _policy_words(cell: Cell, arms: Sequence[str]) -> str:
+    """The policy in fewer words than the plan's table has room for."""
+    match cell.policy:
+        case BaselinePolicy():
+            return f"Always {arms[0]}"
+        case UniformPolicy(over) if len(over) > 1:
+            return f"Uniform over {len(over)} arms"
+        case TreePolicy(routes) if len(routes) > 1:
+            return f"Policy tree, {len(routes)} segments, Thompson shares"
+        case TreePolicy():
+            return "Everyone one segment, Thompson shares"
+        case policy:
+            return policy.describe()
+
+
 def _cell(seen: CellObservation, finished: Round) -> CellView:
     cell = next((c for c in finished.plan.cells if c.id == seen.id), None)
     return {
         "id": seen.id,
         "arm": None if cell is None else _only_arm(cell, finished.plan.arms),
-        "policy": seen.policy,
+        "policy": seen.policy if cell is None else _policy_words(cell, finished.plan.arms),
         "n_visitors": seen.n_visitors,
         "recorded": seen.cell_recorded,
         "share": seen.n_visitors / max(1, len(finished.observations)),

@@ -17,7 +17,7 @@ export function effects(round: RoundView, selected: string): HTMLElement {
   const { currency, is_calibrated: calibrated } = round;
   const intervals = [...round.comparisons.map((c) => c.lift), ...round.segments.map((s) => s.gate)];
   const ends = intervals.flatMap((i) => [i.low, i.high]);
-  const scale = scaleOver([0, ...ends], 6);
+  const scale = scaleOver([0, ...ends], 5);
   const digits = Math.max(liftDigits(round), f.digitsFor(ends));
   const rows: (Row | string)[] = round.comparisons.map((c) => {
     const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}`;

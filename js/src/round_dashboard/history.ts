@@ -34,7 +34,7 @@ export function history(round: RoundView, past: readonly HistoryView[]): HTMLEle
       h(
         "p",
         { class: "soft hs" },
-        `${was.n_segments} ${was.n_segments === 1 ? "segment" : "segments"}. ${SAID[was.verdict]} ${was.verdict_arm}, P(lift > 0) ${f.probability(was.p_positive)}`,
+        `${was.n_segments} ${was.n_segments === 1 ? "segment" : "segments"}. ${SAID[was.verdict]} ${was.verdict_arm}, P ${f.probability(was.p_positive)}`,
       ),
     );
   });

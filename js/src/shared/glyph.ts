@@ -115,8 +115,12 @@ export function axis(scale: Scale, text: (scale: Scale, tick: number) => string,
   return s(
     "svg",
     { class: boxed ? "pt-g box" : "pt-g pt-axis", height: 14, "aria-hidden": "true" },
-    ...scale.ticks.map((tick) =>
-      s("text", { class: "pt-tick", x: `${scale.at(tick).toFixed(2)}%`, y: 11, "text-anchor": "middle" }, text(scale, tick)),
-    ),
+    ...scale.ticks.map((tick) => {
+      const x = scale.at(tick);
+      // A label at the edge of a box is kept inside it; a column has room beside it.
+      const edge = boxed ? 6 : 1;
+      const anchor = x < edge ? "start" : x > 100 - edge ? "end" : "middle";
+      return s("text", { class: "pt-tick", x: `${x.toFixed(2)}%`, y: 11, "text-anchor": anchor }, text(scale, tick));
+    }),
   );
 }
