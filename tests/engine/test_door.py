@@ -185,6 +185,9 @@ def test_check_arms(treatments: object, message: str) -> None:
 
 def test_check_arms_keeps_the_order() -> None:
     assert check_arms(["z", "a"]) == ("z", "a")
+    of_numpy = check_arms(np.array(["z", "a"]))
+    assert of_numpy == ("z", "a")
+    assert type(of_numpy[0]) is str
 
 
 def test_unknown_arm_lists_the_known_and_counts_rows() -> None:

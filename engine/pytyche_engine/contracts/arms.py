@@ -28,7 +28,7 @@ def check_arms(treatments: object) -> tuple[str, ...]:
             f"The arms must be a list of names, control first; got the text {treatments!r}. "
             f"Write e.g. treatments=['control', {str(treatments)!r}]."
         )
-    if not isinstance(treatments, Sequence) or isinstance(treatments, np.ndarray):
+    if not isinstance(treatments, Sequence | np.ndarray):
         raise DesignError(
             "The arms must be a list or tuple of names, control first; got "
             f"{type(treatments).__name__}."
@@ -46,7 +46,7 @@ def check_arms(treatments: object) -> tuple[str, ...]:
     stripped = [name.strip() for name in names]
     if repeated := sorted({n for n in stripped if stripped.count(n) > 1}):
         raise DesignError(f"Arm names must differ; {repeated} is used more than once in {names}.")
-    return tuple(names)
+    return tuple(str(name) for name in names)  # text of numpy becomes plain text
 
 
 def read_codes(
