@@ -66,8 +66,8 @@ def candidate_splits(
     their spread so that a printed rule is the rule. Missing values are a state of their own
     that may go to either side of each cut, or stand alone. Boolean and categorical features
     of up to `ALL_SUBSETS_UP_TO` states (missing is one) are divided in every way; beyond
-    that one state against the rest, and at each place along the states' order by the mean
-    score difference of each pair of arms. More than `max_bins` levels are first pooled with
+    that one state against the rest, and at each place along the states' orders by how much each
+    arm scores above the arm that is best overall. More than `max_bins` levels are first pooled with
     their neighbours in the order of the arms that differ most.
 
     Args:
@@ -146,7 +146,8 @@ def _levels(
     n_states = len(groups) + has_missing
     if n_states < 2:
         return None
-    left = _groupings(_state_means(codes, n_states, scores))
+    best = int(np.argmax(scores.mean(axis=0)))
+    left = _groupings(_state_means(codes, n_states, scores), best)
 
     def clause(states: Bool[np.ndarray, " states"]) -> Levels:
         chosen = tuple(level for i, g in enumerate(groups) if states[i] for level in g)
@@ -191,7 +192,9 @@ def _pool(
     return pooled, new_code[codes]
 
 
-def _groupings(means: Float[np.ndarray, "states arms"]) -> list[Bool[np.ndarray, " states"]]:
+def _groupings(
+    means: Float[np.ndarray, "states arms"], best: int
+) -> list[Bool[np.ndarray, " states"]]:
     """Left halves of the candidate splits of unordered states, each split once."""
     n_states, n_arms = means.shape
     found: dict[tuple[bool, ...], None] = {}
@@ -208,8 +211,10 @@ def _groupings(means: Float[np.ndarray, "states arms"]) -> list[Bool[np.ndarray,
     else:
         for state in range(n_states):
             add([state])
-        for a, b in combinations(range(n_arms), 2):
-            order = np.argsort(means[:, b] - means[:, a], kind="stable")
+        for arm in range(n_arms):
+            if arm == best:
+                continue
+            order = np.argsort(means[:, arm] - means[:, best], kind="stable")
             for size in range(1, n_states):
                 add(order[:size])
     return [np.array(left) for left in found]

@@ -27,6 +27,9 @@ N_FOLDS = 5
 AGREED_SE = 1.645
 """Standard errors that the held-out gain must be above zero where the model agrees."""
 
+KEPT_SE = 1.0
+"""The same for a shallower tree that stands in for one that pays."""
+
 UNAIDED_SE = 2.5
 """The same where the model sees no gain: strong evidence outvotes a model that collapsed."""
 
@@ -84,8 +87,9 @@ def choose_tree(
     Every depth from 1 to `max_depth` is searched on four fifths of the rows and valued on the
     fifth that is left, with full AIPW scores. A depth pays if its held-out gain is more than
     `AGREED_SE` standard errors above zero, or `UNAIDED_SE` if the model sees no gain in the
-    tree of that depth on all rows. Kept is the shallowest paying depth whose gain is within
-    one standard error (of the difference) of the best paying depth's.
+    tree of that depth on all rows. If any depth pays, the shallowest is kept whose gain is
+    within one standard error (of the difference) of the best paying one's, and more than
+    `KEPT_SE` above zero: a deeper tree must earn its questions.
 
     Args:
         observations: n visitors.
@@ -103,8 +107,7 @@ def choose_tree(
     fold = _folds(observations.arm, seed)
     features, schema = observations.features, observations.schema
     rows = np.arange(n)
-    gains: dict[int, Float[np.ndarray, " n"]] = {}
-    trees: dict[int, PolicyTree] = {}
+    found: list[_Depth] = []
     for depth in depths:
         served = np.full(n, best)
         for held_out in (fold == f for f in range(N_FOLDS)):
@@ -114,22 +117,34 @@ def choose_tree(
             )
             served[held_out] = tree.arms(features.iloc[np.flatnonzero(held_out)], best)
         gain = dr.scores[rows, served] - dr.scores[rows, best]
-        mean, se = weighted_mean(gain, dr.weight)
-        if not mean > AGREED_SE * se:
+        errors = _standard_errors(gain, dr.weight)
+        if errors <= KEPT_SE:
             continue
         tree = fit_policy_tree(features, schema, scores, depth, min_segment_share)
         on_model = effects.rpv[rows, tree.arms(features, best)].mean()
-        agreed = on_model > effects.rpv[:, best].mean()
-        if len(tree.leaves) > 1 and (agreed or mean > UNAIDED_SE * se):
-            gains[depth], trees[depth] = gain, tree
-    if not gains:
+        agreed = bool(on_model > effects.rpv[:, best].mean())
+        if len(tree.leaves) > 1 and (agreed or errors > UNAIDED_SE):
+            found.append(_Depth(depth, tree, gain, pays=errors > AGREED_SE))
+    paying = [d for d in found if d.pays]
+    if not paying:
         return single
-    top = max(gains, key=lambda d: float(weighted_mean(gains[d], dr.weight)[0]))
-    for depth, gain in gains.items():
-        behind, behind_se = weighted_mean(gains[top] - gain, dr.weight)
-        if behind <= behind_se:
-            return Choice(trees[depth], depth, _interval(*weighted_mean(gain, dr.weight)))
-    return single
+    top = max(paying, key=lambda d: float(weighted_mean(d.gain, dr.weight)[0]))
+    kept = next(d for d in found if _standard_errors(top.gain - d.gain, dr.weight) <= 1)
+    return Choice(kept.tree, kept.depth, _interval(*weighted_mean(kept.gain, dr.weight)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Depth:
+    depth: int
+    tree: PolicyTree
+    gain: Float[np.ndarray, " n"]
+    pays: bool
+
+
+def _standard_errors(values: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"]) -> float:
+    """How many standard errors a weighted mean is above zero; 0 where all values are."""
+    mean, se = weighted_mean(values, weight)
+    return float(mean / se) if se > 0 else 0.0
 
 
 def _interval(mean: Float[np.ndarray, ""], se: Float[np.ndarray, ""]) -> Estimate:

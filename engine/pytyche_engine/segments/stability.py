@@ -11,7 +11,7 @@ from pytyche_engine.contracts.observations import FeatureSchema
 from pytyche_engine.segments.candidates import Candidates, candidate_splits
 from pytyche_engine.segments.search import route, search_tree
 
-MAX_ROWS = 8_000
+MAX_ROWS = 12_000
 """Rows of a refit. Larger data are sub-sampled, which can only lower the stability."""
 
 BINS_BY_DEPTH = {0: 8, 1: 8, 2: 8, 3: 6}
