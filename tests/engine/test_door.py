@@ -212,6 +212,15 @@ def test_probabilities_from_the_plan_when_not_recorded() -> None:
     assert "computed from the plan" in seen.notices[0]
 
 
+def test_probabilities_by_their_usual_names() -> None:
+    seen = quiet(good_round(), columns=UNRECORDED)
+    assert seen.notices == ()
+    assert seen.propensity_recorded
+    np.testing.assert_array_equal(seen.propensity, read(good_round()).propensity)
+    partly = quiet(good_round().drop(columns="propensity_b"), columns=UNRECORDED, plan=plan())
+    assert any("'propensity_a' is left out: named like a recorded" in n for n in partly.notices)
+
+
 def test_arm_shares_stand_in_without_plan_and_probabilities() -> None:
     frame = good_round().drop(columns=list(COLUMNS.propensity or ()))
     seen = quiet(frame, columns=UNRECORDED)

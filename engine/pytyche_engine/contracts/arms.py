@@ -49,6 +49,11 @@ def check_arms(treatments: object) -> tuple[str, ...]:
     return tuple(str(name) for name in names)  # text of numpy becomes plain text
 
 
+def propensity_columns(arms: Sequence[str]) -> tuple[str, ...]:
+    """What columns of recorded probabilities are called, one for each arm."""
+    return tuple(f"propensity_{arm}" for arm in arms)
+
+
 def read_codes(
     column: pd.Series, known: Sequence[str], noun: str, mend: str, *, allow_missing: bool = False
 ) -> Int[np.ndarray, " n"]:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Collection, Set
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from pytyche_engine.contracts.arms import (
     check_arms,
     check_every_arm,
     check_given,
+    propensity_columns,
     read_arms,
     read_cells,
     read_propensity,
@@ -83,6 +85,9 @@ def read_round(
             f"The plan is for the arms {list(plan.arms)}, not for {list(arms)} (control first)."
         )
     frame, notices = _check_frame(frame, columns, arms)
+    usual = propensity_columns(arms)
+    if columns.propensity is None and set(usual) <= set(frame.columns):
+        columns = replace(columns, propensity=usual)
     if schema is not None:
         check_feature_columns(frame, columns, schema)
     visitor_id = _read_visitors(frame, columns, round_index)

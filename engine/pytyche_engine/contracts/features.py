@@ -208,7 +208,7 @@ def _not_a_feature(name: str, column: pd.Series) -> str:
         return "by its name an outcome; whether a visitor converted is read from the revenue"
     if _reserved(name):
         return (
-            "named like a recorded probability; to use it as one, name it in "
+            "named like a recorded probability; to use it as one, name a column for each arm in "
             "ColumnMapping(propensity=...)"
         )
     found = contents(column)

@@ -94,7 +94,8 @@ class ColumnMapping:
         arm: the arm each visitor saw.
         revenue: money per visitor, 0 for most.
         cell: the plan's cell that the visitor was in, if recorded.
-        propensity: for each arm its column of recorded assignment probabilities, if any.
+        propensity: for each arm its column of recorded assignment probabilities, if any;
+            None takes the columns ``propensity_<arm>`` when every arm has one.
         timestamp: when the visitor was seen, if recorded.
         ignore: columns that are neither of these nor features.
     """

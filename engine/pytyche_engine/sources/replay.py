@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from pytyche_engine.contracts.arms import check_arms, read_codes
+from pytyche_engine.contracts.arms import check_arms, propensity_columns, read_codes
 from pytyche_engine.contracts.columns import as_text, did_you_mean, require
 from pytyche_engine.contracts.door import read_round
 from pytyche_engine.contracts.errors import DataError, DataNotice, DesignError
 from pytyche_engine.contracts.observations import ColumnMapping, Observations
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.sources.serving import planned_visitors, propensity_columns, served
+from pytyche_engine.sources.serving import planned_visitors, served
 
 _CHUNK_FLOOR = 256
 

@@ -2,13 +2,9 @@
 
 import pandas as pd
 
+from pytyche_engine.contracts.arms import propensity_columns
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.plans import Assignment, Plan
-
-
-def propensity_columns(arms: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the columns of recorded probabilities, one for each arm."""
-    return tuple(f"propensity_{arm}" for arm in arms)
 
 
 def planned_visitors(plan: Plan, arms: tuple[str, ...]) -> int:

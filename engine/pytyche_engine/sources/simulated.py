@@ -6,14 +6,14 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
-from pytyche_engine.contracts.arms import check_arms
+from pytyche_engine.contracts.arms import check_arms, propensity_columns
 from pytyche_engine.contracts.columns import did_you_mean
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.revenue import check_metric
 from pytyche_engine.contracts.truth import GroundTruth
-from pytyche_engine.sources.serving import planned_visitors, propensity_columns, served
+from pytyche_engine.sources.serving import planned_visitors, served
 from pytyche_engine.sources.templates import TEMPLATES, ChannelMode, Draw, Population
 
 
