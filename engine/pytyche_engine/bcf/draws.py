@@ -165,8 +165,6 @@ def _forest_values(
     trees, channels, _ = leaf.shape
     n = X.shape[1]
     rows = jnp.arange(n)
-    # Only as deep as these trees are: most are stumps or have one split.
-    depth = _deepest(split)
 
     def add(total: Array, tree: tuple[Array, Array, Array, Array]) -> tuple[Array, None]:
         v, s, value, group = tree
@@ -177,7 +175,8 @@ def _forest_values(
             child = 2 * node + (X[v[inner], rows] >= cut)
             return jnp.where(cut == 0, node, child)
 
-        node = lax.fori_loop(0, depth, descend, jnp.ones(n, jnp.int32))
+        # Only as deep as this tree is: most are stumps or have one split.
+        node = lax.fori_loop(0, _depth(s), descend, jnp.ones(n, jnp.int32))
         return total.at[group].add(value[:, node]), None
 
     group = jnp.repeat(jnp.arange(groups), trees // groups)
@@ -185,7 +184,7 @@ def _forest_values(
     return total
 
 
-def _deepest(split: UInt[Array, "trees half"]) -> Array:
-    """Number of levels with decisions in any of the trees."""
-    level = jnp.log2(jnp.maximum(jnp.arange(split.shape[1]), 1)).astype(jnp.int32) + 1
+def _depth(split: UInt[Array, " half"]) -> Array:
+    """Number of levels with decisions in a tree."""
+    level = jnp.log2(jnp.maximum(jnp.arange(split.shape[0]), 1)).astype(jnp.int32) + 1
     return jnp.max(jnp.where(split > 0, level, 0))

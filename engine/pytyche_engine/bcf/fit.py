@@ -21,7 +21,7 @@ from pytyche_engine.bcf.draws import (
 )
 from pytyche_engine.bcf.encoding import learn_encoding
 from pytyche_engine.bcf.posterior import Posterior
-from pytyche_engine.bcf.progress import FitProgress
+from pytyche_engine.bcf.progress import ProgressReporter
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.state import HurdleState, LatentScale, init_state
 from pytyche_engine.bcf.step import hurdle_step
@@ -53,6 +53,7 @@ def fit(
     settings: Settings | None = None,
     seed: int = 0,
     control: Control | None = None,
+    progress: ProgressReporter | None = None,
 ) -> Posterior:
     """Fit all visitors of ``observations``.
 
@@ -60,7 +61,8 @@ def fit(
         observations: validated data, of one or more rounds.
         settings: sampler settings.
         seed: the same seed, data and machine give the same draws.
-        control: reports progress through it, and obeys its pause and cancel between chunks.
+        control: obeys its pause and cancel between chunks.
+        progress: where progress goes; by default events of `control`.
 
     Raises:
         FitCancelled: if the control was cancelled.
@@ -69,7 +71,7 @@ def fit(
     settings = settings or Settings()
     control = control or Control()
     _use_compilation_cache()
-    progress = FitProgress(control, observations, settings)
+    progress = progress or ProgressReporter(control, observations, settings)
     progress.stage(Stage.READ)
     encoding = learn_encoding(observations.features, observations.schema, settings.num_cuts)
     X, max_split = encoding.encode(observations.features), encoding.max_split
@@ -132,7 +134,7 @@ def _run_chain(
     scale: LatentScale,
     settings: Settings,
     control: Control,
-    progress: "FitProgress",
+    progress: ProgressReporter,
 ) -> Draws:
     kept: list[Draws] = []
     for call in range(chunks.warm_up_calls + chunks.draw_calls):

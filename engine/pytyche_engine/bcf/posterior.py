@@ -1,7 +1,13 @@
 """The fitted model: keeps its forests and answers questions about any visitors."""
 
+import json
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -9,17 +15,21 @@ from jaxtyping import Float, Int
 
 from pytyche_engine.bcf.diagnostics import ESS_LIMIT, R_HAT_LIMIT, by_chain, ess, r_hat
 from pytyche_engine.bcf.draws import Draws, Surfaces, evaluate
-from pytyche_engine.bcf.encoding import Encoding
+from pytyche_engine.bcf.encoding import Column, Encoding
 from pytyche_engine.bcf.layout import bucket
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.state import CHANNELS, LatentScale
 from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
-from pytyche_engine.contracts.errors import DataError
+from pytyche_engine.contracts.errors import DataError, StoreError
 from pytyche_engine.contracts.observations import Outcome
+from pytyche_engine.jobs.control import Control
+
+SCHEMA = 1
+"""Version of the files that `Posterior.save` writes."""
 
 ROWS_PER_BATCH = 4096
 DRAWS_PER_BATCH = 25
-MOST_ROWS_PER_GROUP_QUESTION = 10_000
+MOST_ROWS_PER_GROUP_QUESTION = 5_000
 VISITOR_DRAWS = 100
 """Draws that per-visitor means and spreads are streamed over."""
 
@@ -73,20 +83,23 @@ class Posterior:
             f"{self.outcome} outcome, arms {list(self.arms)}, {self.n_visitors:,} visitors)"
         )
 
-    def predict(self, features: pd.DataFrame) -> VisitorEffects:
+    def predict(self, features: pd.DataFrame, *, control: Control | None = None) -> VisitorEffects:
         """Posterior means and spreads for visitors, seen or not.
 
         Money is in the currency of the data that were fitted. Streamed over at most
         VISITOR_DRAWS evenly spaced draws, so memory does not grow with the draws.
+        ``control`` can pause or cancel it between batches.
 
         Raises:
+            FitCancelled: if the control was cancelled.
             DataError: if a feature is missing from the frame.
         """
         which = np.unique(np.linspace(0, len(self.draws) - 1, VISITOR_DRAWS).round().astype(int))
         n, K = len(features), len(self.arms)
         conversion, severity, rpv = (np.zeros((n, K)) for _ in range(3))
         cate_square = np.zeros((n, K - 1))
-        for rows, surfaces in self._surfaces(features, self.draws.take(which)):
+        batches = self._surface_batches(features, self.draws.take(which), control or Control())
+        for rows, surfaces, _ in batches:
             p = surfaces.conversion.astype(float)
             m = surfaces.severity.astype(float)
             value = p * m
@@ -112,6 +125,8 @@ class Posterior:
         features: pd.DataFrame,
         membership: Float[np.ndarray, "n groups"],
         groups: tuple[str, ...],
+        *,
+        control: Control | None = None,
     ) -> GroupDraws:
         """Draws of group means under every arm.
 
@@ -119,6 +134,7 @@ class Posterior:
             features: (n rows) visitors.
             membership: (n, G) how much each visitor counts in each group (0 or 1, usually).
             groups: G names.
+            control: can pause or cancel it between batches.
 
         Means are over all members as long as there are at most
         MOST_ROWS_PER_GROUP_QUESTION visitors, else over an evenly spaced sample of them.
@@ -134,7 +150,8 @@ class Posterior:
         S, G, K = len(self.draws), len(groups), len(self.arms)
         shape = (S, G, K)
         conversion, rpv, by_conversion, by_severity = (np.zeros(shape) for _ in range(4))
-        for batch, surfaces, which in self._surface_batches(features.iloc[rows], self.draws):
+        batches = self._surface_batches(features.iloc[rows], self.draws, control or Control())
+        for batch, surfaces, which in batches:
             w = weights[batch]
             p = surfaces.conversion.astype(float)
             m = surfaces.severity.astype(float)
@@ -170,35 +187,96 @@ class Posterior:
                 r[name], e[name] = r_hat(chains), ess(chains)
         return Convergence(r, e)
 
-    def _surfaces(self, features: pd.DataFrame, draws: Draws) -> Iterator[tuple[slice, Surfaces]]:
-        for rows, surfaces, _ in self._surface_batches(features, draws):
-            yield rows, surfaces
+    def save(self, folder: Path) -> None:
+        """Write ``posterior.npz`` (draws) and ``posterior.json`` (the rest) to a folder."""
+        arrays = {f.name: getattr(self.draws, f.name) for f in fields(Draws)}
+        np.savez_compressed(folder / "posterior.npz", **arrays)
+        meta = {
+            "schema": SCHEMA,
+            "arms": self.arms,
+            "outcome": self.outcome,
+            "columns": [asdict(c) for c in self.encoding.columns],
+            "scale": asdict(self.scale),
+            "settings": asdict(self.settings),
+            "seed": self.seed,
+            "n_visitors": self.n_visitors,
+        }
+        (folder / "posterior.json").write_text(json.dumps(meta))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Posterior":
+        """Read what `save` wrote.
+
+        Raises:
+            StoreError: if a file is missing, damaged or of another version.
+        """
+        try:
+            meta = json.loads((folder / "posterior.json").read_text())
+            if meta.get("schema") != SCHEMA:
+                raise StoreError(
+                    f"The posterior in '{folder.name}' has schema {meta.get('schema')}; this "
+                    f"version reads {SCHEMA}."
+                )
+            with np.load(folder / "posterior.npz", allow_pickle=False) as arrays:
+                draws = Draws(**{f.name: arrays[f.name] for f in fields(Draws)})
+            columns = tuple(Column(**{**c, "cuts": tuple(c["cuts"])}) for c in meta["columns"])
+            settings: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in meta["settings"].items()
+            }
+            return cls(
+                arms=tuple(meta["arms"]),
+                outcome=Outcome(meta["outcome"]),
+                encoding=Encoding(columns),
+                scale=LatentScale(**meta["scale"]),
+                draws=draws,
+                settings=Settings(**settings),
+                seed=meta["seed"],
+                n_visitors=meta["n_visitors"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+            raise StoreError(
+                f"The posterior in '{folder.name}' cannot be read: {error}. Restore the folder "
+                "from a copy, or fit the round again."
+            ) from error
 
     def _surface_batches(
-        self, features: pd.DataFrame, draws: Draws
+        self, features: pd.DataFrame, draws: Draws, control: Control
     ) -> Iterator[tuple[slice, Surfaces, slice]]:
-        """Surfaces in batches of rows and draws, padded so that few shapes are compiled."""
+        """Surfaces in batches of rows and draws, padded so that few shapes are compiled.
+
+        Batches are computed a few at a time, one a core, and given in order.
+        """
         X = self.encoding.encode(features)
+        if not len(X):
+            X = np.zeros((1, len(features)), np.uint8)
         n, S = X.shape[1], len(draws)
         width = min(ROWS_PER_BATCH, bucket(n))
         channels = CHANNELS[self.outcome]
-        for start in range(0, n, width):
-            stop = min(start + width, n)
-            batch = np.pad(X[:, start:stop], ((0, 0), (0, width - (stop - start))))
-            for first in range(0, S, DRAWS_PER_BATCH):
-                last = min(first + DRAWS_PER_BATCH, S)
-                # The last batch repeats its final draw to keep the shape.
-                which = np.minimum(np.arange(first, first + DRAWS_PER_BATCH), S - 1)
-                full = evaluate(draws.take(which), batch, self.scale, channels)
-                kept = last - first
-                yield (
-                    slice(start, stop),
-                    Surfaces(
-                        full.conversion[:kept, :, : stop - start],
-                        full.severity[:kept, :, : stop - start],
-                    ),
-                    slice(first, last),
-                )
+        batches = [
+            (slice(start, min(start + width, n)), slice(first, min(first + DRAWS_PER_BATCH, S)))
+            for start in range(0, n, width)
+            for first in range(0, S, DRAWS_PER_BATCH)
+        ]
+
+        def surfaces(batch: tuple[slice, slice]) -> tuple[slice, Surfaces, slice]:
+            rows, some = batch
+            count = rows.stop - rows.start
+            padded = np.pad(X[:, rows], ((0, 0), (0, width - count)))
+            # The last batch repeats its final draw to keep the shape.
+            which = np.minimum(np.arange(some.start, some.start + DRAWS_PER_BATCH), S - 1)
+            full = evaluate(draws.take(which), padded, self.scale, channels)
+            kept = some.stop - some.start
+            return (
+                rows,
+                Surfaces(full.conversion[:kept, :, :count], full.severity[:kept, :, :count]),
+                some,
+            )
+
+        cores = os.cpu_count() or 1
+        with ThreadPoolExecutor(max_workers=cores) as pool:
+            for first in range(0, len(batches), cores):
+                control.checkpoint()
+                yield from pool.map(surfaces, batches[first : first + cores])
 
 
 def _sample_members(

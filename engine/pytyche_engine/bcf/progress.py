@@ -18,7 +18,7 @@ _REPORT_SECONDS = 0.1
 _DIAGNOSE_SECONDS = 0.5
 
 
-class FitProgress:
+class ProgressReporter:
     """Collects the chains' advances under a lock and emits at most ten events a second."""
 
     def __init__(self, control: Control, observations: Observations, settings: Settings) -> None:

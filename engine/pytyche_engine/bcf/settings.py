@@ -37,8 +37,8 @@ class Settings:
     num_trees_tau: int = 25
     num_chains: int = 2
     num_warm_up: int = 400
-    num_draws: int = 250
-    thin: int = 2
+    num_draws: int = 150
+    thin: int = 4
     arm_scale: float = 0.15
     arm_scale_df: float = 4.0
     mu_scale: float = 0.5

@@ -2,3 +2,6 @@
 
 from pytyche_engine.experiment.round import Round as Round
 from pytyche_engine.experiment.round import RoundAnalysis as RoundAnalysis
+from pytyche_engine.experiment.sequential import SequentialExperiment as SequentialExperiment
+from pytyche_engine.experiment.sequential import open_experiment as open_experiment
+from pytyche_engine.experiment.sequential import sequential_experiment as sequential_experiment

@@ -17,7 +17,7 @@ from pytyche_engine.contracts.tables import Table
 from pytyche_engine.contracts.truth import TruthComparison
 
 if TYPE_CHECKING:
-    from pytyche_engine.bcf.posterior import Posterior
+    from pytyche_engine.bcf.posterior import Convergence, Posterior
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,6 +30,7 @@ class RoundAnalysis:
         recommendation: what to do with the best treatment.
         is_calibrated: whether intervals were recalibrated.
         converged: whether the sampler's reported quantities met their limits.
+        convergence: R-hat and effective sample size of each treatment's lift.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -37,6 +38,7 @@ class RoundAnalysis:
     recommendation: Recommendation
     is_calibrated: bool
     converged: bool
+    convergence: "Convergence"
 
     @property
     def segments(self) -> tuple[Segment, ...]:

@@ -1,0 +1,76 @@
+"""Evidence of past rounds on the latest round's segments."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pytyche_engine.contracts.decisions import GraduationCandidate
+from pytyche_engine.contracts.effects import GroupDraws
+from pytyche_engine.contracts.observations import concat
+from pytyche_engine.contracts.rules import Rule
+from pytyche_engine.contracts.served import Labels, Served
+from pytyche_engine.decisions import ExpectedLossRule, RoundEvidence, graduation_candidates
+from pytyche_engine.experiment.round import Round
+
+
+class Evidence:
+    """Answers which pairs may graduate, and remembers the answer until a round is added."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int | None], tuple[GraduationCandidate, ...]] = {}
+
+    def candidates(
+        self,
+        rounds: Sequence[Round],
+        served: Sequence[Served],
+        rule: ExpectedLossRule,
+        labels: Labels,
+        sustained_rounds: int | None,
+    ) -> tuple[GraduationCandidate, ...]:
+        """Pairs of the latest round's segments that passed in consecutive rounds."""
+        if not rounds:
+            return ()
+        key = (len(rounds), sustained_rounds)
+        if key not in self._known:
+            self._known[key] = graduation_candidates(
+                rounds[-1].analysis.segments,
+                [_round_evidence(done, served[: i + 1]) for i, done in enumerate(rounds)],
+                rule,
+                next_size=rounds[-1].next_recommendation.n_visitors,
+                sustained_rounds=sustained_rounds,
+                currency=labels.currency,
+            )
+        return self._known[key]
+
+
+def _round_evidence(done: Round, served: Sequence[Served]) -> RoundEvidence:
+    def draws(rules: Sequence[Rule]) -> GroupDraws:
+        features = concat([s.observations for s in served]).features
+        membership = np.column_stack([rule.matches(features) for rule in rules]).astype(float)
+        held = np.flatnonzero(membership.any(axis=0))
+        names = tuple(map(str, rules))
+        some = done.posterior.group_draws(
+            features, membership[:, held], tuple(names[i] for i in held)
+        )
+
+        def spread(values: np.ndarray) -> np.ndarray:
+            full = np.zeros((values.shape[0], len(rules), values.shape[2]))
+            full[:, held] = values
+            return full
+
+        size = np.zeros(len(rules))
+        size[held] = some.size
+        return GroupDraws(
+            arms=some.arms,
+            groups=names,
+            size=size,
+            chain=some.chain,
+            conversion=spread(some.conversion),
+            rpv=spread(some.rpv),
+            conversion_part=spread(some.conversion_part),
+            severity_part=spread(some.severity_part),
+        )
+
+    return RoundEvidence(
+        n_cumulative=done.n_cumulative, converged=done.analysis.converged, draws=draws
+    )

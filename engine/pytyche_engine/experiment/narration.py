@@ -1,0 +1,95 @@
+"""The experiment in prose. Every sentence follows from the same figures, so none contradict."""
+
+from collections.abc import Sequence
+
+from pytyche_engine.contracts.decisions import Decision, GraduationCandidate, Segment
+from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.experiment.round import Round
+
+
+def credible_segments(done: Round, stability: float = 0.80) -> tuple[Segment, ...]:
+    """Segments that refits find again and in which some arm's effect is not zero."""
+    return tuple(
+        s
+        for s in done.analysis.segments
+        if s.rule.clauses and s.stability_score >= stability and s.is_effective
+    )
+
+
+def confidence(done: Round | None, candidates: Sequence[GraduationCandidate]) -> str:
+    """How settled the experiment is.
+
+    High: the latest verdict is SHIP or STOP, the fit converged, and if it is SHIP a
+    candidate was sustained. Medium: a sustained candidate, a credible segment or a settled
+    verdict of a single round. Low otherwise, and always without convergence.
+    """
+    if done is None or not done.analysis.converged:
+        return "low"
+    decision = done.analysis.recommendation.decision
+    if (decision is Decision.SHIP and candidates) or decision is Decision.STOP:
+        return "high"
+    if candidates or credible_segments(done) or decision is not Decision.CONTINUE:
+        return "medium"
+    return "low"
+
+
+def summary(rounds: Sequence[Round], candidates: Sequence[GraduationCandidate], plan: Plan) -> str:
+    """The latest round in the context of the rounds before it."""
+    if not rounds:
+        return "No round has run yet. " + _next_round(plan)
+    done = rounds[-1]
+    level = confidence(done, candidates)
+    paragraphs = [
+        f"{len(rounds)} round(s) completed; confidence is {level}. "
+        f"Latest: {done.summary_one_line()}",
+        " ".join([done.analysis.recommendation.reason, _segments(done), _change(rounds)]).strip(),
+        _next_round(plan),
+        _candidates(candidates),
+    ]
+    return "\n".join(paragraphs)
+
+
+def _segments(done: Round) -> str:
+    if len(done.analysis.segments) == 1:
+        return "No split of the visitors pays: one arm for everyone serves them best."
+    found = credible_segments(done)
+    of = f"{len(done.analysis.segments)} segments"
+    if not found:
+        return f"None of the {of} is both stable over refits and clearly different from zero."
+    names = ", ".join(f"{s.id} ({s.rule})" for s in found)
+    return f"Of the {of}, {len(found)} are stable and respond: {names}."
+
+
+def _change(rounds: Sequence[Round]) -> str:
+    if len(rounds) < 2:
+        return ""
+    before, now = (r.analysis.recommendation for r in rounds[-2:])
+    if (before.decision, before.treatment) == (now.decision, now.treatment):
+        return f"The verdict is that of the round before, {now.decision} '{now.treatment}'."
+    return (
+        f"The verdict changed from {before.decision} '{before.treatment}' to {now.decision} "
+        f"'{now.treatment}'."
+    )
+
+
+def _next_round(plan: Plan) -> str:
+    size = (
+        "no further rounds (the schedule is exhausted); if there were one, the split would be"
+        if plan.n_visitors is None
+        else f"{plan.n_visitors:,} visitors, split"
+    )
+    split = ", ".join(f"{cell.id} {cell.weight:.0%}" for cell in plan.cells)
+    return f"Next round: {size} {split}."
+
+
+def _candidates(candidates: Sequence[GraduationCandidate]) -> str:
+    if not candidates:
+        return "Graduation candidates: none."
+    pairs = "; ".join(
+        f"{c.treatment} in segment {c.segment.id} ({c.segment.rule}, {c.claim_level.label})"
+        for c in candidates
+    )
+    return (
+        "Graduation candidates (surfaced for the operator; nothing is graduated by itself): "
+        f"{pairs}."
+    )

@@ -1,0 +1,103 @@
+"""pytyche-lab: multi-round A/B/n experiments on money outcomes, from a notebook.
+
+``import pytyche_lab as pt`` loads names on first use, so it is quick and does not import JAX.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytyche_engine import contracts as contracts
+    from pytyche_engine import sources as sources
+    from pytyche_engine.allocation import ExplicitSchedule as ExplicitSchedule
+    from pytyche_engine.allocation import FixedSchedule as FixedSchedule
+    from pytyche_engine.allocation import GeometricSchedule as GeometricSchedule
+    from pytyche_engine.bcf import Posterior as Posterior
+    from pytyche_engine.bcf import Settings as Settings
+    from pytyche_engine.bcf import fit as fit
+    from pytyche_engine.contracts import BaselinePolicy as BaselinePolicy
+    from pytyche_engine.contracts import Cell as Cell
+    from pytyche_engine.contracts import ClaimLevel as ClaimLevel
+    from pytyche_engine.contracts import ColumnMapping as ColumnMapping
+    from pytyche_engine.contracts import DataError as DataError
+    from pytyche_engine.contracts import DataNotice as DataNotice
+    from pytyche_engine.contracts import DecisionThresholds as DecisionThresholds
+    from pytyche_engine.contracts import DesignError as DesignError
+    from pytyche_engine.contracts import FitCancelled as FitCancelled
+    from pytyche_engine.contracts import Levels as Levels
+    from pytyche_engine.contracts import MixPolicy as MixPolicy
+    from pytyche_engine.contracts import PytycheError as PytycheError
+    from pytyche_engine.contracts import Rule as Rule
+    from pytyche_engine.contracts import Threshold as Threshold
+    from pytyche_engine.contracts import TreePolicy as TreePolicy
+    from pytyche_engine.contracts import UncalibratedWarning as UncalibratedWarning
+    from pytyche_engine.contracts import UnconvergedWarning as UnconvergedWarning
+    from pytyche_engine.contracts import UniformPolicy as UniformPolicy
+    from pytyche_engine.contracts.door import read_round as read_round
+    from pytyche_engine.decisions import ExpectedLossRule as ExpectedLossRule
+    from pytyche_engine.sources import replay as replay
+    from pytyche_engine.sources import (
+        simulated_experiment_generator as simulated_experiment_generator,
+    )
+    from pytyche_lab import viz as viz
+    from pytyche_lab.experiments import open_experiment as open_experiment
+    from pytyche_lab.experiments import sequential_experiment as sequential_experiment
+    from pytyche_lab.extension import load_ipython_extension as load_ipython_extension
+    from pytyche_lab.extension import unload_ipython_extension as unload_ipython_extension
+    from pytyche_lab.setup_check import check_setup as check_setup
+    from pytyche_lab.widgets import RoundDashboard as RoundDashboard
+
+_HOMES = {
+    "pytyche_engine.allocation": ("ExplicitSchedule", "FixedSchedule", "GeometricSchedule"),
+    "pytyche_engine.bcf": ("Posterior", "Settings", "fit"),
+    "pytyche_engine.contracts": (
+        "BaselinePolicy",
+        "Cell",
+        "ClaimLevel",
+        "ColumnMapping",
+        "DataError",
+        "DataNotice",
+        "DecisionThresholds",
+        "DesignError",
+        "FitCancelled",
+        "Levels",
+        "MixPolicy",
+        "PytycheError",
+        "Rule",
+        "Threshold",
+        "TreePolicy",
+        "UncalibratedWarning",
+        "UnconvergedWarning",
+        "UniformPolicy",
+    ),
+    "pytyche_engine.contracts.door": ("read_round",),
+    "pytyche_engine.decisions": ("ExpectedLossRule",),
+    "pytyche_engine.sources": ("replay", "simulated_experiment_generator"),
+    "pytyche_lab.experiments": ("open_experiment", "sequential_experiment"),
+    "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
+    "pytyche_lab.setup_check": ("check_setup",),
+    "pytyche_lab.widgets": ("RoundDashboard",),
+}
+_MODULES = {
+    "contracts": "pytyche_engine.contracts",
+    "sources": "pytyche_engine.sources",
+    "viz": "pytyche_lab.viz",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted([*_HOME_OF, *_MODULES])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = import_module(_MODULES[name])
+    elif name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    else:
+        raise AttributeError(f"module 'pytyche_lab' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

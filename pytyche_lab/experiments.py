@@ -1,0 +1,63 @@
+"""The engine's experiments, with their progress shown where the user is."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytyche_engine import experiment as engine
+from pytyche_engine.experiment import SequentialExperiment
+from pytyche_lab.progress import watcher
+
+
+def sequential_experiment(*, progress: bool | None = None, **settings: Any) -> SequentialExperiment:
+    """A new experiment in rounds, with live progress.
+
+    ``progress``: False shows nothing; None shows a widget in notebooks and a bar in terminals;
+    True shows it everywhere. Everything else is the engine's:
+
+    """
+    return _watched(engine.sequential_experiment(**settings), progress)
+
+
+def open_experiment(
+    path: str | Path,
+    generator: Callable[..., Any] | None = None,
+    *,
+    progress: bool | None = None,
+) -> SequentialExperiment:
+    """Open an experiment that was saved, in any process, with live progress.
+
+    Conclusions are drawn again from the saved posteriors; they are the same.
+
+    Args:
+        path: its folder.
+        generator: its source, if it had one: code is not kept in the folder.
+        progress: as for `sequential_experiment`.
+
+    Raises:
+        StoreError: if the folder is damaged, foreign or of another version.
+    """
+    return _watched(engine.open_experiment(path, generator), progress)
+
+
+def _watched(experiment: SequentialExperiment, progress: bool | None) -> SequentialExperiment:
+    experiment.watch = watcher(
+        arms=experiment.design.arms, currency=experiment.labels.currency, progress=progress
+    )
+    return experiment
+
+
+def _borrow_help() -> None:
+    """Show the engine's parameters where people look for them: in ``?`` and on Shift-Tab."""
+    theirs = inspect.signature(engine.sequential_experiment)
+    ours = inspect.signature(sequential_experiment).parameters["progress"]
+    sequential_experiment.__doc__ = (sequential_experiment.__doc__ or "") + (
+        engine.sequential_experiment.__doc__ or ""
+    )
+    sequential_experiment.__signature__ = theirs.replace(  # type: ignore[attr-defined]
+        parameters=[*theirs.parameters.values(), ours]
+    )
+
+
+_borrow_help()
