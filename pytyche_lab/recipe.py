@@ -91,7 +91,7 @@ def make(recipe: Mapping[str, Any], name: str) -> Any:
 
 def _schedule(value: Any) -> Any:
     if isinstance(value, list):
-        return pt.ExplicitSchedule(value)
+        return pt.ExplicitSchedule(tuple(value))
     if not isinstance(value, Mapping):
         raise DesignError(f"'schedule' must be a list of round sizes, or {_EXAMPLE}.")
     if "per_round" in value:
