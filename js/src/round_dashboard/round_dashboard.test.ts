@@ -1,0 +1,303 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { FakeModel } from "../shared/fake_model";
+import type { ArmRef, HistoryView, Interval, RoundDashboardTraits, RoundView } from "../shared/schema";
+import widget from "./index";
+
+const EVIL = "<img src=x onerror=alert(1)>";
+const CONTROL: ArmRef = { name: "control", slot: 0 };
+const PROMO: ArmRef = { name: "low_promo", slot: 1 };
+const SHIP: ArmRef = { name: "free_ship", slot: 2 };
+
+function around(mean: number, half: number): Interval {
+  return { mean, low: mean - half, high: mean + half };
+}
+
+function comparison(arm: ArmRef, mean: number): RoundView["comparisons"][number] {
+  return {
+    arm,
+    control: "control",
+    lift: around(mean, 0.11),
+    relative_lift: around(mean / 2.4, 0.04),
+    conversion_part: around(0.75 * mean, 0.1),
+    severity_part: around(0.25 * mean, 0.1),
+    p_positive: 0.999,
+    observed_lift: mean,
+    aipw_lift: null,
+    aipw_se: null,
+    claim: "honest estimate",
+  };
+}
+
+function segment(id: string, rule: string, gate: Interval): RoundView["segments"][number] {
+  return {
+    id,
+    rule,
+    share: 0.63,
+    n_visitors: 1260,
+    n_converted: 90,
+    arm: PROMO,
+    gate,
+    leader: PROMO,
+    p_best: 1,
+    recommended: PROMO,
+    claim: "exploratory",
+    stability: 0.94,
+  };
+}
+
+function round(changes: Partial<RoundView> = {}): RoundView {
+  return {
+    title: "Checkout promotion",
+    metric: "revenue_per_visitor",
+    currency: "$",
+    number: 2,
+    n_rounds: 3,
+    n_visitors: 100000,
+    n_cumulative: 150000,
+    level: 0.8,
+    fit_seconds: 162,
+    is_calibrated: false,
+    converged: true,
+    arms: [CONTROL, PROMO, SHIP],
+    health: [{ name: "Traffic split (SRM)", status: "ok", reading: "As planned, p = 0.71" }],
+    notices: [],
+    decision: {
+      verdict: "SHIP",
+      arm: PROMO,
+      lift: around(0.268, 0.11),
+      p_positive: 0.999,
+      p_best: 0.99,
+      loss_if_shipped: 0.0002,
+      loss_if_kept: 0.268,
+      value_of_round: 0.004,
+      reason: "A lift below $0.025 would change it.",
+    },
+    routing: { best_arm: PROMO, n_segments: 2, value: around(0.014, 0.02), pays: false },
+    options: [
+      { kind: "ship", arm: PROMO, recommended: true, best: true, lift: around(0.268, 0.11), p_positive: 0.999, loss: 0.0002 },
+      { kind: "keep", arm: CONTROL, recommended: false, best: false, lift: null, p_positive: null, loss: 0.268 },
+      { kind: "ship", arm: SHIP, recommended: false, best: false, lift: around(-0.059, 0.13), p_positive: 0.29, loss: null },
+    ],
+    cells: [
+      {
+        id: "control",
+        arm: CONTROL,
+        policy: "Always control",
+        n_visitors: 4962,
+        recorded: true,
+        share: 0.05,
+        observed_rpv: 2.466,
+        observed_lift: null,
+        model_rpv: around(2.466, 0.07),
+        model_lift: null,
+      },
+      {
+        id: "explore",
+        arm: null,
+        policy: "Uniform over 3 arms",
+        n_visitors: 4993,
+        recorded: false,
+        share: 0.05,
+        observed_rpv: 2.696,
+        observed_lift: 0.23,
+        model_rpv: around(2.549, 0.067),
+        model_lift: around(0.073, 0.067),
+      },
+      {
+        id: "optimized",
+        arm: null,
+        policy: "Policy tree",
+        n_visitors: 0,
+        recorded: true,
+        share: 0,
+        observed_rpv: null,
+        observed_lift: null,
+        model_rpv: null,
+        model_lift: null,
+      },
+    ],
+    comparisons: [comparison(PROMO, 0.268), comparison(SHIP, -0.059)],
+    segments: [segment("S2", "browse_depth > 1.14 AND z1 <= 1.08", around(0.401, 0.11)), segment("S1", "browse_depth <= 1.14", around(-0.118, 0.2))],
+    truth: null,
+    next_cells: 3,
+    next_visitors: 200000,
+    ...changes,
+  };
+}
+
+const HISTORY: HistoryView[] = [1, 2].map((number) => ({
+  number,
+  n_visitors: 50000 * number,
+  arm: PROMO,
+  lift: around(0.26, 0.15),
+  n_segments: 4,
+  verdict: "SHIP",
+  verdict_arm: "low_promo",
+  p_positive: 0.96,
+  is_calibrated: false,
+}));
+
+function mount(shown: RoundView, signal?: AbortSignal) {
+  const model = new FakeModel<RoundDashboardTraits>({ round: shown, history: HISTORY, selected_segment: "" });
+  const el = document.createElement("div");
+  document.body.append(el);
+  const stop = widget.render(signal ? { model, el, signal } : { model, el });
+  const text = (selector: string) => el.querySelector(selector)?.textContent ?? "";
+  const rows = (table: string) => [...el.querySelectorAll(`.${table} tbody tr`)].map((tr) => [...tr.children].map((td) => td.textContent));
+  return { model, el, stop, text, rows };
+}
+
+afterEach(() => document.body.replaceChildren());
+
+describe("the round dashboard", () => {
+  it("puts the answer first, with its risk in money", () => {
+    const { text } = mount(round());
+    expect(text('[data-testid="verdict"]')).toBe("Ship low_promo");
+    expect(text(".why")).toContain("+$0.268 per visitor [+0.158, +0.378]");
+    expect(text(".why")).toContain("not settled");
+    expect(text(".side")).toContain("Value of one more round$0.004 per visitor");
+    expect(text(".side")).toContain("over 200,000 visitors$800");
+  });
+
+  it("names what is observed and what is modelled apart, and says what lies outside", () => {
+    const [control, explore, empty] = mount(round()).rows("cells");
+    expect(control).toEqual(["ControlAlways control", "4,9625.0%", "$2.466\u00a0", "", "$2.466[2.396, 2.536]", "baseline"]);
+    expect(explore?.[1]).toBe("about 4,9935.0%");
+    expect(explore?.[2]).toContain("above interval");
+    expect(empty?.slice(2)).toEqual(["–\u00a0", "", "–", "no visitors"]);
+  });
+
+  it("keeps routing apart from the options: it is measured against the best arm", () => {
+    const options = mount(round()).rows("opts");
+    expect(options.map((cells) => cells[0])).toEqual([
+      "Ship low_promo to everyoneRecommended, best single arm",
+      "Keep controlNo change",
+      "Ship free_ship to everyoneBelow control with probability 0.71",
+      "Against low_promo for everyone, same scale",
+      "Route by segment2 segments, each its own arm",
+    ]);
+    expect(options[0]?.[2]).toBe("+$53,600[+31,600, +75,600]");
+    expect(options[2]?.[3]).toBe("–");
+    expect(mount(round({ routing: { ...round().routing, n_segments: 1 } })).rows("opts")).toHaveLength(3);
+  });
+
+  it("draws dashes without calibration and solid lines with it", () => {
+    expect(mount(round()).el.querySelectorAll(".eff .pt-iv:not(.raw)")).toHaveLength(0);
+    const { el } = mount(round({ is_calibrated: true }));
+    expect(el.querySelectorAll(".eff .pt-iv.raw")).toHaveLength(0);
+    expect(el.textContent).not.toContain("Uncalibrated");
+  });
+
+  it("draws every interval where its numbers are", () => {
+    const { el } = mount(round());
+    for (const svg of el.querySelectorAll(".eff .pt-g:not(.pt-axis)")) {
+      const line = svg.querySelector(".pt-iv")!;
+      const mean = Number.parseFloat(svg.querySelector(".pt-m")!.getAttribute("cx") ?? svg.querySelector(".pt-m")!.getAttribute("x")!);
+      expect(Number.parseFloat(line.getAttribute("x1")!)).toBeLessThan(mean);
+      expect(Number.parseFloat(line.getAttribute("x2")!)).toBeGreaterThan(mean);
+      expect(svg.getAttribute("aria-label")).toMatch(/\[.+, .+\]/);
+    }
+  });
+
+  it("prints the claim, the calibration and an unconverged fit", () => {
+    const { el, text } = mount(round({ converged: false }));
+    expect(text(".pt-head")).toContain("UnconvergedUncalibrated");
+    expect(text(".pt-note.bad")).toContain("The chains do not agree yet.");
+    expect(el.textContent).toContain("Exploratorystability 0.94");
+  });
+
+  it("adds the parts up and leaves unknown figures as dashes", () => {
+    const [promo] = mount(round()).rows("parts");
+    expect(promo?.[2]).toContain("+$0.201");
+    expect(promo?.[3]).toContain("+$0.067");
+    expect(promo?.[5]).toBe("–\u00a0");
+  });
+
+  it("shows the truth only where there is one", () => {
+    expect(mount(round()).el.querySelector('[data-testid="truth"]')).toBeNull();
+    const truth = { cate_rmse: 0.11, cate_rmse_no_effect: 0.41, cate_rmse_constant: 0.37, policy_accuracy: 0.713, oracle_gap: 0.02, best_arm_gap: 0.06 };
+    expect(mount(round({ truth })).text('[data-testid="truth"]')).toContain("no effect $0.4100");
+  });
+
+  it("ends with the schedule", () => {
+    const { el, text } = mount(round({ next_visitors: null }));
+    expect(el.querySelector(".hist .plan")).toBeNull();
+    expect(text(".side")).not.toContain("Value of one more round");
+    expect(text(".opts thead")).toContain("Gain over 100,000 visitors");
+  });
+
+  it("selects a segment by click and by key, and clears it with Esc", () => {
+    const { model, el } = mount(round());
+    const button = el.querySelector<HTMLButtonElement>('[data-segment="S1"] button')!;
+    button.focus();
+    button.click();
+    expect(model.get("selected_segment")).toBe("S1");
+    expect(el.querySelector("tr.sel")?.getAttribute("data-segment")).toBe("S1");
+    expect(document.activeElement).toBe(button);
+    button.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+    expect(model.get("selected_segment")).toBe("");
+    expect(el.querySelector("tr.sel")).toBeNull();
+    expect(model.saves).toBe(2);
+  });
+
+  it("follows the model", () => {
+    const { model, el, text } = mount(round());
+    model.arrive({ selected_segment: "S2" });
+    expect(el.querySelector("tr.sel")?.getAttribute("data-segment")).toBe("S2");
+    model.arrive({ round: round({ title: "Another", number: 3, n_rounds: null }) });
+    expect(text(".pt-head")).toContain("AnotherRound 3");
+  });
+
+  it("opens a definition again after Esc closed it", () => {
+    const { el } = mount(round());
+    const word = el.querySelector<HTMLElement>(".pt-defined")!;
+    word.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+    expect(word.classList.contains("closed")).toBe(true);
+    word.dispatchEvent(new FocusEvent("focusin"));
+    expect(word.classList.contains("closed")).toBe(false);
+  });
+
+  it("shows names that people typed as text, everywhere", () => {
+    const arm: ArmRef = { name: EVIL, slot: 7 };
+    const base = round();
+    const { el } = mount(
+      round({
+        title: EVIL,
+        metric: EVIL,
+        arms: [CONTROL, arm],
+        health: [{ name: EVIL, status: "bad", reading: EVIL }],
+        notices: [EVIL],
+        decision: { ...base.decision, arm, reason: EVIL },
+        routing: { ...base.routing, best_arm: arm },
+        options: base.options.map((o) => ({ ...o, arm })),
+        cells: base.cells.map((c) => ({ ...c, id: EVIL, policy: EVIL })),
+        comparisons: base.comparisons.map((c) => ({ ...c, arm, control: EVIL, claim: EVIL })),
+        segments: base.segments.map((s) => ({ ...s, id: EVIL, rule: EVIL, arm, leader: arm, claim: EVIL })),
+      }),
+    );
+    expect(el.querySelector("img")).toBeNull();
+    expect(el.querySelectorAll("script")).toHaveLength(0);
+    expect(el.querySelectorAll(".hist li")).toHaveLength(3);
+  });
+
+  it("stacks as tables: every row and cell keeps its role, and the card is the container", () => {
+    const { el } = mount(round());
+    for (const table of el.querySelectorAll("table")) {
+      expect(table.getAttribute("role")).toBe("table");
+      expect(table.querySelectorAll("tr:not([role=row]), td:not([role=cell]), th:not([role=columnheader])")).toHaveLength(0);
+    }
+    expect(el.querySelector("article")?.className).toBe("pt pt-card pt-round");
+  });
+
+  it("leaves nothing behind, by the signal or by the returned function", () => {
+    const abort = new AbortController();
+    const byAbort = mount(round(), abort.signal);
+    abort.abort();
+    const byHand = mount(round());
+    byHand.stop();
+    for (const { model, el } of [byAbort, byHand]) {
+      expect(model.listeners).toBe(0);
+      expect(el.childElementCount).toBe(0);
+    }
+  });
+});

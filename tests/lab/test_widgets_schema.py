@@ -1,0 +1,88 @@
+"""Python and TypeScript speak of the same traits and the same fields."""
+
+import json
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+
+import pytest
+from rounds import finished_round
+
+from pytyche_engine.jobs import FitEvent, Job, Stage
+from pytyche_lab.widgets import FitProgress, RoundDashboard, schema
+from pytyche_lab.widgets.fit_progress import progress_view
+from pytyche_lab.widgets.snapshots import history_view, round_view
+
+TYPESCRIPT = Path(__file__).parents[2] / "js/src/shared/schema.ts"
+
+
+def test_the_typescript_is_generated_from_the_python():
+    assert TYPESCRIPT.read_text("utf-8") == schema.typescript(), (
+        "Run: python -m pytyche_lab.widgets.schema > js/src/shared/schema.ts"
+    )
+
+
+@pytest.mark.parametrize(
+    ("widget", "traits"),
+    [
+        (FitProgress, schema.FitProgressTraits),
+        (RoundDashboard, schema.RoundDashboardTraits),
+    ],
+)
+def test_every_synced_trait_is_declared(widget: Any, traits: Any):
+    own = set(widget.class_trait_names(sync=True)) - set(widget.__mro__[1].class_trait_names())
+    assert own == set(get_type_hints(traits))
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value has the declared shape, all the way down."""
+    if is_typeddict(kind):
+        hints = get_type_hints(kind)
+        return (
+            isinstance(value, dict)
+            and set(value) == set(hints)
+            and all(fits(value[k], hints[k]) for k in hints)
+        )
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(fits(v, get_args(kind)[0]) for v in value)
+    if kind in schema.ALIASES.values():
+        return value in get_args(kind)
+    if get_args(kind):
+        return any(fits(value, part) for part in get_args(kind))
+    # An int is a number too, a bool is not.
+    if kind is float:
+        return isinstance(value, float | int) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def test_snapshots_have_the_declared_shape_and_are_json():
+    first, second = finished_round(0), finished_round(1)
+    views = {
+        schema.RoundView: [
+            round_view(second, "A"),
+            round_view(finished_round(with_truth=False), "B"),
+        ],
+        schema.HistoryView: history_view([first], second),
+        schema.Progress: [
+            progress_view(Job(lambda _: None), 0, 0.0, ()),
+            progress_view(
+                _job_at(FitEvent(Stage.COMPILE, stage_seconds={"read": 1.0})), 1, 2.0, ()
+            ),
+        ],
+    }
+    for kind, found in views.items():
+        for view in found:
+            assert fits(view, kind)
+            assert json.loads(json.dumps(view, allow_nan=False)) == view
+
+
+def test_the_shape_check_can_fail():
+    view = round_view(finished_round(), "A")
+    assert not fits({**view, "extra": 1}, schema.RoundView)
+    assert not fits({**view, "number": "1"}, schema.RoundView)
+    assert not fits({**view, "arms": [{"name": "a"}]}, schema.RoundView)
+
+
+def _job_at(event: FitEvent) -> Job[None]:
+    job: Job[None] = Job(lambda _: None)
+    job.control.emit(event)
+    return job
