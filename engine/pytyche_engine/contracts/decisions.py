@@ -3,7 +3,7 @@
 import html
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -102,6 +102,7 @@ class Segment:
         arm_best_probabilities: per arm, P(its RPV is the highest in the segment).
         stability_score: share of refits (rows and scores redrawn) that find it again.
         claim_level: what supports the GATEs.
+        probability_positive: per treatment, P(its GATE > 0).
     """
 
     id: str
@@ -114,6 +115,7 @@ class Segment:
     arm_best_probabilities: Mapping[str, float]
     stability_score: float
     claim_level: ClaimLevel
+    probability_positive: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def leader(self) -> str:
@@ -146,9 +148,8 @@ class Segment:
 
     @property
     def is_effective(self) -> bool:
-        """Whether some arm differs from control with P > 0.95 in this segment."""
-        p_control = 1.0 - sum(self.arm_best_probabilities[a] for a in self.gates)
-        return p_control < 0.05 or p_control > 0.95
+        """Whether `gate_arm` differs from control: P(GATE > 0) outside 0.05 to 0.95."""
+        return not 0.05 <= self.probability_positive.get(self.gate_arm, 0.5) <= 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,8 +275,7 @@ class GraduationCandidate:
             f"sustained {self.sustained_rounds} round(s)",
             f"expected loss if shipped: {amount(latest.expected_loss_if_shipped)}/visitor "
             f"P(lift > 0) = {probability(latest.probability_positive)}",
-            "value of one more round: "
-            f"{amount(latest.expected_value_of_one_more_round)}/visitor",
+            f"value of one more round: {amount(latest.expected_value_of_one_more_round)}/visitor",
             f"claim level: {self.claim_level.label}",
         )
 
@@ -294,7 +294,9 @@ class DoublyRobustScores:
         scores: (n, K) unbiased for each visitor's RPV under each arm, given correct
             recorded probabilities.
         floored: share of visitors whose recorded probability of their arm was floored.
+        weight: (n,) weight of each visitor's round by its precision; their mean is one.
     """
 
     scores: Float[np.ndarray, "n arms"]
     floored: float
+    weight: Float[np.ndarray, " n"]
