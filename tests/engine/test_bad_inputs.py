@@ -105,6 +105,9 @@ REFUSED: dict[str, tuple[Spoil, type[PytycheError], str, str | None]] = {
         "revenue",
     ),
     "infinite revenue": (put("revenue", [4], -np.inf), DataError, "infinite", "revenue"),
+    "revenue beyond any money": (
+        put("revenue", [4], 1.7e308), DataError, r"1 .*infinite or beyond 1e\+15", "revenue",
+    ),
     "negative revenue": (
         put("revenue", [4, 9], -20.0), DataError,
         r"2 .*negative \(-40\.00 in all\).*refunds='clip'",

@@ -2,6 +2,7 @@ import gzip
 import time
 import warnings
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,14 @@ def test_all_positive_revenue_is_continuous() -> None:
     frame = good_round()
     frame["revenue"] += 1.0
     assert read(frame).outcome is Outcome.CONTINUOUS
+
+
+def test_decimals_are_numbers_without_a_word() -> None:
+    frame = good_round()
+    exact = frame.assign(revenue=[Decimal(str(x)) for x in frame["revenue"]])
+    seen = quiet(exact)
+    assert seen.notices == ()
+    np.testing.assert_allclose(seen.revenue, frame["revenue"])
 
 
 def test_one_amount_stays_a_hurdle_and_is_said() -> None:

@@ -108,6 +108,29 @@ def test_dates_in_every_form_give_the_same_days(dates: object) -> None:
     assert list(ready["at.days"]) == [19723.0, 19787.0]
 
 
+def test_text_that_only_looks_like_dates() -> None:
+    data = frame(at=["2024-02-30", "2024-01-02"] * 30)
+    assert infer_schema(data, COLUMNS).features[0].kind is FeatureKind.CATEGORICAL
+    real = frame(at=["2024-02-28", "2024-01-02"] * 30)
+    assert feature_notices(real, infer_schema(real, COLUMNS)) == (
+        "Column 'at' holds dates stored as text, split into at.month, at.weekday, at.days.",
+    )
+
+
+@pytest.mark.parametrize("backend", ["pyarrow", "numpy_nullable"])
+def test_every_backend_of_pandas_reads_the_same(backend: str) -> None:
+    data = frame(
+        number=[1.5, None, 2.0] * 20,
+        text=["a", None, "b"] * 20,
+        flag=pd.Series([True, None, False] * 20, dtype="boolean"),
+        at=pd.to_datetime(["2024-01-01", None, "2024-03-05"] * 20),
+    )
+    schema = infer_schema(data, COLUMNS)
+    other = data.convert_dtypes(dtype_backend=backend)  # type: ignore[arg-type]
+    assert infer_schema(other, COLUMNS) == schema
+    pd.testing.assert_frame_equal(prepare_features(other, schema), prepare_features(data, schema))
+
+
 def test_hours_appear_when_times_of_day_differ() -> None:
     data = frame(at=pd.to_datetime(["2024-01-01 05:00", "2024-01-01 17:30"]))
     schema = infer_schema(data, COLUMNS)

@@ -18,6 +18,8 @@ from pytyche_engine.contracts.errors import DataError
 MISSING_MARKS = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?", "<na>", "nat"})
 """Text that stands for a missing value; a blank does everywhere, the others among numbers."""
 
+STORED_AS_TEXT = "numbers stored as text"
+
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?")
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
 
@@ -111,18 +113,25 @@ def _contents_of_objects(values: Sequence[Any]) -> Contents:
     if any(isinstance(v, complex) for v in values):
         return Contents(Holds.OTHER, "complex numbers")
     texts = [v for v in values if isinstance(v, str)]
-    if len(texts) == len(values) and all(_ISO_DATE.fullmatch(v.strip()) for v in texts):
+    if len(texts) == len(values) and _all_dates(texts):
         return Contents(Holds.DATES, "dates stored as text")
     candidates = [v for v in values if not _is_mark(v)]
     parsed = ~np.isnan(_parse(candidates))
     if candidates and parsed.all():
         if any(_LEADING_ZERO.match(v.strip()) for v in texts):
             return Contents(Holds.TEXT, "codes with leading zeros")
-        return Contents(Holds.NUMBERS, "numbers stored as text" if texts else "")
+        return Contents(Holds.NUMBERS, STORED_AS_TEXT if texts else "")
     if parsed.any():
         odd = str(next(v for v, ok in zip(candidates, parsed, strict=True) if not ok))
         return Contents(Holds.TEXT, f"numbers mixed with text such as '{odd[:40]}'")
     return Contents(Holds.TEXT)
+
+
+def _all_dates(texts: Sequence[str]) -> bool:
+    if not all(_ISO_DATE.fullmatch(v.strip()) for v in texts):
+        return False
+    _, wrong = as_dates(pd.Series(texts, dtype="string"))  # the 31st of February, say
+    return not wrong.any()
 
 
 def _is_mark(value: object) -> bool:

@@ -157,12 +157,12 @@ def feature_notices(frame: pd.DataFrame, schema: FeatureSchema) -> tuple[str, ..
     notices = [f"Column '{c.column}' is left out: {c.reason}." for c in schema.left_out]
     for source in dict.fromkeys(f.source for f in schema.features):
         used = [f for f in schema.features if f.source == source]
-        if remark := contents(frame[source]).remark:
-            kinds = used[0].kind.value if used[0].name == source else "dates"
-            notices.append(f"Column '{source}' holds {remark}; it is used as {kinds}.")
+        remark = contents(frame[source]).remark
         if used[0].name != source:
             parts = ", ".join(f.name for f in used)
-            notices.append(f"Column '{source}' holds dates, split into {parts}.")
+            notices.append(f"Column '{source}' holds {remark or 'dates'}, split into {parts}.")
+        elif remark:
+            notices.append(f"Column '{source}' holds {remark}; it is used as {used[0].kind.value}.")
     return tuple(notices)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from pandas.api import types
 
 from pytyche_engine.contracts.columns import (
-    Holds,
+    STORED_AS_TEXT,
     as_numbers,
     contents,
     did_you_mean,
@@ -22,6 +22,9 @@ RefundPolicy = Literal["error", "clip", "net"]
 """Negative revenue: an error; set to 0; or a visitor's rows summed first, then set to 0."""
 
 METRICS = ("revenue_per_visitor", "conversion_rate")
+
+LARGEST = 1e15
+"""Amounts beyond this are no money of any currency."""
 
 OUTLIER_RATIO = 1_000
 """An amount this many times the median order is pointed out."""
@@ -79,7 +82,11 @@ def read_amounts(column: pd.Series) -> tuple[Float[np.ndarray, " n"], tuple[str,
         )
     for bad, what, mend in (
         (np.isnan(numbers), "missing", "Give visitors who bought nothing the revenue 0."),
-        (np.isinf(numbers), "infinite", "Find out what was divided by zero."),
+        (
+            np.abs(numbers) > LARGEST,
+            f"infinite or beyond {LARGEST:g}",
+            "Find out what was divided by zero or stands for a missing value.",
+        ),
     ):
         if bad.any():
             raise DataError(
@@ -88,9 +95,9 @@ def read_amounts(column: pd.Series) -> tuple[Float[np.ndarray, " n"], tuple[str,
                 rows=row_labels(column, bad),
                 mend=mend,
             )
-    if types.is_numeric_dtype(dtype) or contents(column).holds is Holds.FLAGS:
+    if contents(column).remark != STORED_AS_TEXT:
         return numbers, ()
-    return numbers, (f"Revenue column '{name}' holds numbers stored as text; they were converted.",)
+    return numbers, (f"Revenue column '{name}' holds {STORED_AS_TEXT}; they were converted.",)
 
 
 def settle_refunds(
