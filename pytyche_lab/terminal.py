@@ -5,6 +5,7 @@ import threading
 import time
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
@@ -15,6 +16,9 @@ from pytyche_engine.contracts.tables import Table as TextTable
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.jobs.events import FitEvent
 from pytyche_engine.jobs.job import Job
+
+PROGRESS_THREAD = "pytyche-terminal"
+"""Name of the threads that draw progress."""
 
 _POLL_SECONDS = 0.1
 
@@ -44,7 +48,9 @@ def show_progress(job: Job[Any], title: str, console: Console | None = None) -> 
     """
     console = console or Console()
     draw = _follow_bar if console.is_terminal else _follow_lines
-    thread = threading.Thread(target=draw, args=(job, title, console), daemon=True)
+    thread = threading.Thread(
+        target=draw, args=(job, title, console), name=PROGRESS_THREAD, daemon=True
+    )
     thread.start()
     return thread
 
@@ -115,9 +121,10 @@ def print_round(finished: Round, console: Console | None = None) -> None:
 
 
 def _rich(table: TextTable, title: str) -> Table:
-    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in table.columns:
-        drawn.add_column(Text(column))
+        # A number that does not fit goes on in the next line; none is cut short.
+        drawn.add_column(Text(column), overflow="fold")
     for row in table.rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+        drawn.add_row(*(Text(cell, overflow="fold") for cell in row))
     return drawn

@@ -1,0 +1,121 @@
+"""Runs a notebook in the terminal and writes it as a page that needs no kernel.
+
+    python notebooks/run_demo.py [NOTEBOOK [PAGE]]
+
+Every cell runs once, in this process: progress bars and rounds are drawn in the terminal, and
+the same outputs go into the page.
+"""
+
+import base64
+import io
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import nbformat
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from nbconvert import HTMLExporter
+from rich.console import Console
+from rich.text import Text
+
+from pytyche_engine.experiment import Round
+from pytyche_lab.terminal import PROGRESS_THREAD, print_round
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOK = ROOT / "notebooks" / "01_first_adaptive_experiment.ipynb"
+PAGE = ROOT / "demo.html"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class Recorder(io.TextIOBase):
+    """Passes text on to the terminal and keeps what the cells themselves print."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self.kept = io.StringIO()
+
+    def write(self, text: str) -> int:
+        """Pass on, and keep what the main thread writes."""
+        # Progress bars are drawn by other threads; they belong in the terminal only.
+        if threading.current_thread() is threading.main_thread():
+            self.kept.write(text)
+        return self._terminal.write(text)
+
+    def flush(self) -> None:
+        """Flush the terminal."""
+        self._terminal.flush()
+
+    def isatty(self) -> bool:
+        """Whether the terminal is one."""
+        return self._terminal.isatty()
+
+
+def run_cell(shell: InteractiveShell, source: str, console: Console) -> tuple[list[Any], bool]:
+    """Run a cell; its outputs for the notebook, and whether it ended well."""
+    out, err = Recorder(sys.__stdout__), Recorder(sys.__stderr__)  # type: ignore[arg-type]
+    values: list[Any] = []
+    shell.display_trap.hook = values.append  # what a cell's last line gives
+    sys.stdout, sys.stderr = out, err
+    try:
+        with capture_output(stdout=False, stderr=False) as captured:
+            ran = shell.run_cell(source, store_history=True)
+            for thread in threading.enumerate():
+                if thread.name == PROGRESS_THREAD:
+                    thread.join()
+    finally:
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    outputs = [
+        nbformat.v4.new_output("stream", name=name, text=recorder.kept.getvalue())
+        for name, recorder in (("stdout", out), ("stderr", err))
+        if recorder.kept.getvalue()
+    ]
+    shown = [(o.data, o.metadata) for o in captured.outputs]
+    results = [value for value in values if value is not None]
+    for data, metadata in [*shown, *map(shell.display_formatter.format, results)]:
+        # Without a kernel a widget cannot be drawn; its HTML can.
+        kinds = {kind: _as_text(value) for kind, value in data.items() if kind != WIDGET}
+        outputs.append(nbformat.v4.new_output("display_data", data=kinds, metadata=metadata or {}))
+    for data, _ in shown:
+        console.print(Text(data.get("text/plain", "")), soft_wrap=True)
+    for value in results:
+        if isinstance(value, Round):
+            print_round(value, console)
+        else:
+            console.print(Text(repr(value)), soft_wrap=True)
+    return outputs, ran.success
+
+
+def _as_text(value: Any) -> Any:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+def main(notebook: Path, page: Path) -> int:
+    """Run every cell, write the page; 1 if a cell failed."""
+    console = Console(highlight=False)
+    nb = nbformat.read(notebook, as_version=4)
+    shell = InteractiveShell.instance(colors="nocolor")
+    started = time.monotonic()
+    ok = True
+    for count, cell in enumerate(nb.cells, 1):
+        if cell.cell_type == "markdown" and cell.source.startswith("#"):
+            console.print(Text(f"\n{cell.source.splitlines()[0].lstrip('# ')}", style="bold"))
+        if cell.cell_type != "code":
+            continue
+        console.print(Text("\n".join(f">>> {line}" for line in cell.source.splitlines())))
+        cell.outputs, ok = run_cell(shell, cell.source, console)
+        cell.execution_count = shell.execution_count - 1
+        if not ok:
+            console.print(Text(f"Cell {count} failed; the page holds what ran until then."))
+            break
+    html, _ = HTMLExporter(template_name="lab").from_notebook_node(nb)
+    page.write_text(html, encoding="utf-8")
+    console.print(Text(f"\n{page.name} written after {time.monotonic() - started:.0f} s"))
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    given = [Path(argument) for argument in sys.argv[1:]]
+    sys.exit(main(*given, *(NOTEBOOK, PAGE)[len(given) :]))
