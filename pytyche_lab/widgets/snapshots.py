@@ -183,7 +183,9 @@ def _options(finished: Round) -> list[OptionView]:
             "best": c.treatment == analysis.search.best_arm,
             "lift": _interval(c.lift),
             "p_positive": c.probability_positive,
-            "loss": verdict.expected_loss_if_shipped if c.treatment == verdict.treatment else None,
+            "loss": verdict.expected_loss_if_shipped
+            if c.treatment == verdict.treatment
+            else c.expected_loss,
         }
         for c in analysis.comparisons
     ]

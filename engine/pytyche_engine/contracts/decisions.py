@@ -71,6 +71,8 @@ class Comparison:
         observed_lift: difference of raw means, no model.
         aipw_lift: AIPW estimate with recorded probabilities, and its standard error.
         claim_level: what supports the estimate.
+        expected_loss: mean of the regret against the best arm if everyone got this treatment,
+            money per visitor; None where it was not worked out.
     """
 
     treatment: str
@@ -85,6 +87,7 @@ class Comparison:
     aipw_lift: float
     aipw_se: float
     claim_level: ClaimLevel
+    expected_loss: float | None = None
 
 
 @dataclass(frozen=True)
