@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytyche_engine.contracts import BaselinePolicy, Cell, Estimate, MixPolicy, Segment
 from pytyche_engine.contracts.decisions import CellObservation, Comparison
+from pytyche_engine.contracts.money import probability
 from pytyche_engine.contracts.plans import TreePolicy, UniformPolicy
 from pytyche_engine.decisions.health import traffic_split
 from pytyche_engine.experiment import Round
@@ -136,7 +137,7 @@ def _health(finished: Round) -> list[Lamp]:
         traffic = {
             "name": "Traffic split (SRM)",
             "status": "ok",
-            "reading": f"As planned, p = {split.p_value:.2g}",
+            "reading": f"As planned, p {_is(probability(split.p_value))}",
         }
     recorded = finished.observations.propensity_recorded
     converged, calibrated = finished.analysis.converged, finished.analysis.is_calibrated
@@ -160,6 +161,10 @@ def _health(finished: Round) -> list[Lamp]:
             "reading": "Recalibrated" if calibrated else "Not checked at this size",
         },
     ]
+
+
+def _is(text: str) -> str:
+    return text if text[0] in "<>" else f"= {text}"
 
 
 def _agreement(found: "Convergence") -> str:

@@ -1,6 +1,6 @@
 // Live progress of a fit. Python is the only writer of the state; buttons send messages.
 
-import { h, setText } from "../shared/dom";
+import { h, keepKeys, setText } from "../shared/dom";
 import { duration, count } from "../shared/format";
 import { chip, icon, type IconName, note } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
@@ -56,8 +56,7 @@ class FitView {
   readonly #ended = h("div", { class: "pt-empty" });
   readonly root = h(
     "article",
-    // JupyterLab's one-letter commands would take the keys of a focused button.
-    { class: "pt pt-card pt-fit", "data-testid": "fit-progress", "data-lm-suppress-shortcuts": "true" },
+    { class: "pt pt-card pt-fit", "data-testid": "fit-progress" },
     this.#full,
     this.#ended,
     this.#live,
@@ -65,6 +64,7 @@ class FitView {
 
   constructor(model: Model<FitProgressTraits>) {
     this.#model = model;
+    keepKeys(this.root);
     this.#pause.addEventListener("click", () => model.send({ kind: "pause" }));
     this.#resume.addEventListener("click", () => model.send({ kind: "resume" }));
     this.#cancel.addEventListener("click", () => {

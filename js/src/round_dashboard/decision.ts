@@ -50,7 +50,7 @@ export function decision(round: RoundView): HTMLElement {
         h("p", { class: "pt-meta" }, `Decision after round ${round.number}`),
         h("p", { class: "pt-big", "data-testid": "verdict" }, `${VERDICT[d.verdict]} `, armName(d.arm, d.arm.name)),
         h("p", { class: "why" }, ...why(round, digits)),
-        h("p", { class: "why soft" }, d.reason),
+        h("details", { class: "why soft" }, h("summary", {}, "Against the thresholds, and what would change it"), h("p", {}, d.reason)),
       ),
       h("dl", { class: "pt-dl side" }, ...figures.flatMap(([term, value]) => [h("dt", {}, term), h("dd", {}, value)])),
     ),

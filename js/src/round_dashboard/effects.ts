@@ -17,7 +17,7 @@ export function effects(round: RoundView, selected: string): HTMLElement {
   const { currency, is_calibrated: calibrated } = round;
   const intervals = [...round.comparisons.map((c) => c.lift), ...round.segments.map((s) => s.gate)];
   const ends = intervals.flatMap((i) => [i.low, i.high]);
-  const scale = scaleOver([0, ...ends], 5);
+  const scale = scaleOver([0, ...ends], 4);
   const digits = Math.max(liftDigits(round), f.digitsFor(ends));
   const rows: (Row | string)[] = round.comparisons.map((c) => {
     const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}`;
@@ -32,7 +32,11 @@ export function effects(round: RoundView, selected: string): HTMLElement {
       ],
     };
   });
-  rows.push(`${round.segments.length} ${round.segments.length === 1 ? "segment" : "segments"}, each with its strongest treatment against control, ordered by gain`);
+  rows.push(
+    round.segments.length === 1
+      ? "No split pays: everyone is one segment, its strongest treatment against control"
+      : `${round.segments.length} segments, each with its strongest treatment against control, ordered by gain`,
+  );
   rows.push(...round.segments.map((s) => segmentRow(s, round, scale, digits, selected)));
   return section(
     "Arms and segments",
@@ -96,14 +100,14 @@ function settled(c: ComparisonView): string {
   return c.lift.high < 0 ? "interval below zero" : "interval holds zero";
 }
 
-/** The same lift in per cent, in its two parts, and by two methods that need no model. */
+/** The same lift in per cent, in its two parts, and by two other methods. */
 export function parts(round: RoundView): HTMLElement {
   const digits = liftDigits(round);
   const { currency } = round;
   const amount = (value: number | null) => (value === null ? f.UNKNOWN : f.signedMoney(value, currency, digits));
   return section(
     "Where the lift comes from",
-    "Conversion and severity add up to the lift; observed and AIPW use no model",
+    "Conversion and severity add up to the lift; the last two columns are cross-checks",
     h(
       "div",
       { class: "pt-bleed" },

@@ -1,6 +1,6 @@
 // A finished round: decision, cells, arms and segments, history. Python did the statistics.
 
-import { type Child, h, s } from "../shared/dom";
+import { type Child, h, keepKeys, s } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName } from "../shared/glyph";
 import { chip, note, statusIcon } from "../shared/icons";
@@ -161,8 +161,8 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
   const root = h("article", {
     class: "pt pt-card pt-round",
     "data-testid": "round-dashboard",
-    "data-lm-suppress-shortcuts": "true",
   });
+  keepKeys(root);
   const redraw = () => draw(root, model);
   const select = (id: string) => {
     model.set("selected_segment", id);

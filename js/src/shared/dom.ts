@@ -38,3 +38,12 @@ export function s(tag: string, attributes: Attributes = {}, ...children: Child[]
 export function setText(node: Node, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
+
+/**
+ * Keep the keys of a focused button to the widget: in command mode JupyterLab would take a "b" as
+ * "insert a cell". Its attribute data-lm-suppress-shortcuts is not enough on a widget's root, since
+ * a shortcut for `:focus` matches the focused button before its parents are looked at.
+ */
+export function keepKeys(root: HTMLElement): void {
+  root.addEventListener("keydown", (event) => event.stopPropagation());
+}

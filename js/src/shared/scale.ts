@@ -12,7 +12,7 @@ export interface Scale {
 
 const STEPS = [1, 2, 2.5, 5, 10];
 
-/** A scale over some values, with a margin and at most `most` round ticks. */
+/** A scale over some values, with a margin and about `most` round ticks. */
 export function scaleOver(values: readonly number[], most = 5): Scale {
   const known = values.filter(Number.isFinite);
   let low = known.length ? Math.min(...known) : 0;
@@ -25,7 +25,7 @@ export function scaleOver(values: readonly number[], most = 5): Scale {
   const margin = 0.06 * (high - low);
   low -= margin;
   high += margin;
-  const rough = (high - low) / most;
+  const rough = (high - low) / (most + 1);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * (STEPS.find((m) => m * power >= rough) ?? 10);
   const ticks: number[] = [];
