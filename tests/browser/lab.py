@@ -123,6 +123,8 @@ class Notebook:
         )
         light = str(name.endswith("Light")).lower()
         self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached")
+        # Lab covers the page with its splash while a theme loads.
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
 
 def write_notebook(path: Path, cells: Sequence[str]) -> Path:
