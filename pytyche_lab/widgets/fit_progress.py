@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import traitlets as t
 
-from pytyche_engine.bcf.diagnostics import R_HAT_LIMIT
 from pytyche_engine.contracts import PytycheError
+from pytyche_engine.contracts.convergence import R_HAT_LIMIT
 from pytyche_engine.jobs import FitEvent, InterimLift, Job, JobState, Stage
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.schema import (

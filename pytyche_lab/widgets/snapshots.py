@@ -8,7 +8,6 @@ from pytyche_engine.contracts import BaselinePolicy, Cell, Estimate, MixPolicy, 
 from pytyche_engine.contracts.decisions import CellObservation, Comparison
 from pytyche_engine.contracts.money import probability
 from pytyche_engine.contracts.plans import TreePolicy, UniformPolicy
-from pytyche_engine.decisions.health import traffic_split
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.schema import (
     ArmRef,
@@ -24,7 +23,7 @@ from pytyche_lab.widgets.schema import (
 )
 
 if TYPE_CHECKING:
-    from pytyche_engine.bcf.posterior import Convergence
+    from pytyche_engine.contracts.convergence import Convergence
 
 
 def round_view(finished: Round, title: str) -> RoundView:
@@ -119,7 +118,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _health(finished: Round) -> list[Lamp]:
-    split = traffic_split(finished.plan, finished.observations)
+    split = finished.traffic
     if split.p_value is None:
         traffic: Lamp = {
             "name": "Traffic split (SRM)",

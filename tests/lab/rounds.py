@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from pytyche_engine.bcf.posterior import Convergence
 from pytyche_engine.contracts.claims import ClaimLevel
+from pytyche_engine.contracts.convergence import Convergence
 from pytyche_engine.contracts.decisions import (
     CellObservation,
     Comparison,
@@ -19,6 +19,7 @@ from pytyche_engine.contracts.observations import FeatureSchema, Observations, O
 from pytyche_engine.contracts.plans import BaselinePolicy, Cell, Plan, UniformPolicy
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
 from pytyche_engine.contracts.truth import TruthComparison
+from pytyche_engine.decisions import traffic_split
 from pytyche_engine.experiment.round import Round, RoundAnalysis
 
 ARMS = ("control", "low_promo", "free_ship")
@@ -156,6 +157,7 @@ def finished_round(
         analysis=analysis,
         next_recommendation=plan(index + 1, arms, 4000),
         truth_comparison=truth if with_truth else None,
+        traffic=traffic_split(plan(index, arms), observations),
         posterior=None,  # type: ignore[arg-type]  # nothing that shows a round reads it
         fit_seconds=12.5,
     )

@@ -13,6 +13,7 @@ from rounds import finished_round
 from pytyche_engine.contracts import BaselinePolicy, Cell, MixPolicy, Plan, Rule, UniformPolicy
 from pytyche_engine.contracts.decisions import CellObservation, Decision
 from pytyche_engine.contracts.rules import Threshold
+from pytyche_engine.decisions import traffic_split
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets import RoundDashboard
 from pytyche_lab.widgets.snapshots import history_view, round_view
@@ -134,7 +135,7 @@ def test_lamps_say_only_what_was_checked():
     unknown = replace(
         finished.observations, cell=np.full(100, -1), propensity_recorded=False, cells=()
     )
-    blind = replace(finished, observations=unknown)
+    blind = replace(finished, observations=unknown, traffic=traffic_split(finished.plan, unknown))
     assert lamp(blind, "Traffic")["status"] == "none"
     assert lamp(blind, "Assignment")["status"] == "warn"
     assert lamp(finished, "Convergence") == {"status": "ok", "reading": "R-hat ≤ 1.003, ESS ≥ 420"}

@@ -12,6 +12,7 @@ from pytyche_engine.allocation.next_plan import (
     override,
 )
 from pytyche_engine.allocation.schedules import Schedule, schedule
+from pytyche_engine.contracts.arms import check_arms
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.plans import Cell, Plan
 
@@ -71,7 +72,7 @@ def check_design(
     Raises:
         DesignError: at the first contradiction; the message says what to write instead.
     """
-    arms, notices = _check_arms(treatments)
+    arms, notices = _control_first(treatments)
     rounds = schedule(schedule_or_sizes)
     check_floors(min_control_weight, min_explore_weight)
     if (
@@ -116,26 +117,9 @@ def check_design(
     )
 
 
-def _check_arms(treatments: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _control_first(treatments: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The arms, and what was assumed about them."""
-    if isinstance(treatments, str) or not isinstance(treatments, list | tuple | np.ndarray):
-        raise DesignError(
-            f"'treatments' is {treatments!r}; use a list of arm names, control first, such as "
-            "['control', 'low_promo']."
-        )
-    arms = tuple(treatments)
-    for name in arms:
-        if not isinstance(name, str) or not name.strip():
-            raise DesignError(f"'treatments' holds {name!r}; every arm needs a name as text.")
-    repeated = sorted({name for name in arms if arms.count(name) > 1})
-    if repeated:
-        raise DesignError(f"'treatments' names {repeated} more than once: {list(arms)}.")
-    if len(arms) < 2:
-        raise DesignError(
-            f"'treatments' has only {list(arms)}; an experiment needs control and at least one "
-            "treatment."
-        )
-    arms = tuple(str(name) for name in arms)
+    arms = check_arms(treatments)
     if CONTROL in arms and arms[0] != CONTROL:
         raise DesignError(
             f"'treatments' has '{CONTROL}' in position {arms.index(CONTROL) + 1}; control comes "

@@ -9,12 +9,6 @@ from jaxtyping import Float, Int
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-R_HAT_LIMIT = 1.05
-"""R-hat above this on a reported quantity marks the fit as unconverged."""
-
-ESS_LIMIT = 100
-"""An effective sample size below this on a reported quantity does so too."""
-
 
 def by_chain(
     draws: Float[np.ndarray, " draws"], chain: Int[np.ndarray, " draws"]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from pytyche_engine.bcf.diagnostics import ESS_LIMIT, R_HAT_LIMIT, by_chain, ess, r_hat
+from pytyche_engine.bcf.diagnostics import by_chain, ess, r_hat
 from pytyche_engine.bcf.draws import Draws, Surfaces, evaluate
 from pytyche_engine.bcf.encoding import Column, Encoding
 from pytyche_engine.bcf.layout import bucket
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.state import CHANNELS, LatentScale
+from pytyche_engine.contracts.convergence import Convergence
 from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.errors import DataError, StoreError
 from pytyche_engine.contracts.observations import Outcome
@@ -32,25 +33,6 @@ DRAWS_PER_BATCH = 25
 MOST_ROWS_PER_GROUP_QUESTION = 5_000
 VISITOR_DRAWS = 100
 """Draws that per-visitor means and spreads are streamed over."""
-
-
-@dataclass(frozen=True)
-class Convergence:
-    """R-hat and effective sample size of what is reported.
-
-    Attributes:
-        r_hat, ess: per quantity.
-    """
-
-    r_hat: Mapping[str, float]
-    ess: Mapping[str, float]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every quantity meets both limits."""
-        return all(v <= R_HAT_LIMIT for v in self.r_hat.values()) and all(
-            v >= ESS_LIMIT for v in self.ess.values()
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

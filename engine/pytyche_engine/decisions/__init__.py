@@ -7,6 +7,8 @@ from pytyche_engine.decisions.contrasts import compare_arms as compare_arms
 from pytyche_engine.decisions.graduation import ExpectedLossRule as ExpectedLossRule
 from pytyche_engine.decisions.graduation import RoundEvidence as RoundEvidence
 from pytyche_engine.decisions.graduation import graduation_candidates as graduation_candidates
+from pytyche_engine.decisions.health import TrafficSplit as TrafficSplit
+from pytyche_engine.decisions.health import traffic_split as traffic_split
 from pytyche_engine.decisions.recommendation import recommend as recommend
 from pytyche_engine.decisions.recommendation import (
     value_of_one_more_round as value_of_one_more_round,

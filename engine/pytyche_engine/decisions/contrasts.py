@@ -80,6 +80,7 @@ def compare_arms(
                 aipw_lift=float(aipw_lift[k]),
                 aipw_se=float(aipw_se[k]),
                 claim_level=ClaimLevel.HONEST_ESTIMATE,
+                expected_loss=float((rpv.max(axis=1) - rpv[:, k]).mean()),
             )
         )
     return tuple(comparisons)

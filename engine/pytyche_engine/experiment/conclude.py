@@ -20,6 +20,7 @@ from pytyche_engine.decisions import (
     compare_with_truth,
     observe_cells,
     recommend,
+    traffic_split,
 )
 from pytyche_engine.experiment.round import Round, RoundAnalysis
 from pytyche_engine.jobs.control import Control
@@ -123,6 +124,7 @@ def conclude_round(
         ),
         next_recommendation=next_plan,
         truth_comparison=_compare_with_truth(served, design.arms, effects.cate, search),
+        traffic=traffic_split(latest.plan, latest.observations),
         posterior=posterior,
         fit_seconds=time.monotonic() - started,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytyche_engine.contracts.convergence import Convergence
 from pytyche_engine.contracts.decisions import (
     CellObservation,
     Comparison,
@@ -17,7 +18,8 @@ from pytyche_engine.contracts.tables import Table
 from pytyche_engine.contracts.truth import TruthComparison
 
 if TYPE_CHECKING:
-    from pytyche_engine.bcf.posterior import Convergence, Posterior
+    from pytyche_engine.bcf.posterior import Posterior
+    from pytyche_engine.decisions.health import TrafficSplit
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,7 +40,7 @@ class RoundAnalysis:
     recommendation: Recommendation
     is_calibrated: bool
     converged: bool
-    convergence: "Convergence"
+    convergence: Convergence
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -153,6 +155,7 @@ class Round:
         analysis: what all data so far say.
         next_recommendation: the plan proposed for the next round.
         truth_comparison: estimates against planted truth, where there is any.
+        traffic: whether visitors arrived as planned.
         posterior: the fitted model of all data so far.
         fit_seconds: wall time from data to conclusions.
     """
@@ -168,6 +171,7 @@ class Round:
     analysis: RoundAnalysis
     next_recommendation: Plan
     truth_comparison: TruthComparison | None
+    traffic: "TrafficSplit"
     posterior: "Posterior"
     fit_seconds: float
 

@@ -34,6 +34,7 @@ from pytyche_engine.experiment.conclude import conclude_round
 from pytyche_engine.experiment.evidence import Evidence
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.jobs import Control, Job
+from pytyche_engine.sources import ReplaySource
 from pytyche_engine.store.folder import ExperimentFolder, SavedExperiment, SavedRound
 
 Source = Callable[[int, Plan], Any]
@@ -137,6 +138,11 @@ class SequentialExperiment:
     def job(self) -> Job[Round] | None:
         """The job of the round that is being worked on, or the last one."""
         return self._job
+
+    @property
+    def seen_visitors(self) -> set[str]:
+        """Ids of all visitors so far."""
+        return {i for s in self._served for i in s.observations.visitor_id}
 
     # Running rounds
 
@@ -344,7 +350,7 @@ class SequentialExperiment:
             arms=self._design.arms,
             round_index=len(self._rounds),
             schema=self._schema,
-            seen_visitors={i for s in self._served for i in s.observations.visitor_id},
+            seen_visitors=self.seen_visitors,
             plan=plan,
             refunds=self._refunds,
             metric=self._labels.metric,
@@ -514,6 +520,8 @@ def open_experiment(path: str | Path, generator: Source | None = None) -> Sequen
         folder=folder,
     )
     experiment.restore(folder.read_rounds())
+    if isinstance(generator, ReplaySource):
+        generator.continue_after(experiment.seen_visitors)
     return experiment
 
 
