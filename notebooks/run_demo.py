@@ -104,7 +104,9 @@ def main(notebook: Path, page: Path) -> int:
             console.print(Text(f"\n{cell.source.splitlines()[0].lstrip('# ')}", style="bold"))
         if cell.cell_type != "code":
             continue
-        console.print(Text("\n".join(f">>> {line}" for line in cell.source.splitlines())))
+        console.print(
+            Text("\n".join(f">>> {line}" for line in cell.source.splitlines())), soft_wrap=True
+        )
         cell.outputs, ok = run_cell(shell, cell.source, console)
         cell.execution_count = shell.execution_count - 1
         if not ok:

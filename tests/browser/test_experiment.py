@@ -18,6 +18,10 @@ exp = pt.sequential_experiment(
     generator=generator, schedule=pt.FixedSchedule(1000, 2), treatments=arms, seed=42,
     name="checkout promotion")
 """
+TERMS_BESIDE_VALUES = """() => [...document.querySelectorAll(".pt-dl dt")].every((term) => {
+    const [a, b] = [term, term.nextElementSibling].map((node) => node.getBoundingClientRect());
+    return a.right <= b.left && Math.abs(a.top - b.top) < 8;
+})"""
 FIT_SECONDS = 180  # with a cold compilation cache on two busy cores
 
 
@@ -61,6 +65,8 @@ def test_cancel_a_fit_then_run_it_and_see_the_round(notebook: Open, shots: Path)
     expect(dashboard.get_by_text(HOSTILE).first).to_be_visible()
     assert opened.page.evaluate("() => window.hacked") is None
     assert dashboard.locator("img").count() == 0
+    assert opened.page.evaluate(TERMS_BESIDE_VALUES), "JupyterLab's styles broke the list"
+    opened.page.set_viewport_size({"width": 1280, "height": 2600})
     for theme in ("Light", "Dark"):
         opened.set_theme(f"JupyterLab {theme}")
         dashboard.screenshot(path=shots / f"round-dashboard-{theme.lower()}.png")
