@@ -122,7 +122,8 @@ def small_effects(seeds: int = 10) -> list[Figure]:
     mean = np.mean([runs[str(seed)] for seed in range(seeds)], axis=0)
     figures = []
     for i, bar in enumerate((1.3, 0.85, 0.7)):
-        what = f"CATE RMSE after round {i + 1} of 2,000 / 4,000 / 8,000, effect_scale 0.1, {seeds} seeds"
+        sizes = f"2,000 / 4,000 / 8,000, effect_scale 0.1, {seeds} seeds"
+        what = f"CATE RMSE after round {i + 1} of {sizes}"
         figures += [
             Figure(f"cate-rmse-round-{i + 1}", what, float(mean[i, 0]), bar, "lower", "$"),
             Figure(
