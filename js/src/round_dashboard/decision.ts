@@ -12,7 +12,7 @@ const LOSS =
   "What choosing this option gives up on average, over all the ways the truth could be, " +
   "against the best single arm. Zero means nothing is at risk.";
 
-const VERDICT: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Continue with", STOP: "Stop" };
+const VERDICT: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Keep testing", STOP: "Stop" };
 
 /** Visitors that money is counted over: the next round's, or as many as this one had. */
 export function horizon(round: RoundView): number {

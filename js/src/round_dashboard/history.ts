@@ -7,7 +7,7 @@ import { liftTick, scaleOver } from "../shared/scale";
 import type { HistoryView, RoundView, Verdict } from "../shared/schema";
 import { liftDigits } from "./decision";
 
-const SAID: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Continue with", STOP: "Stop" };
+const SAID: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Keep testing", STOP: "Stop" };
 
 export function history(round: RoundView, past: readonly HistoryView[]): HTMLElement {
   const { arm } = round.decision;
