@@ -6,24 +6,36 @@ from collections.abc import Callable
 from pytyche_engine.contracts.errors import FitCancelled
 from pytyche_engine.jobs.events import FitEvent, JobState
 
+CANCELLED = "The fit was cancelled. The experiment is as it was."
+
 
 class Control:
     """The switch of one job. Every method may be called from any thread.
 
     The worker calls `checkpoint` between chunks of work: it blocks while paused and
-    raises `FitCancelled` once cancelled.
+    raises `FitCancelled` once cancelled. Right before it makes its result visible to others
+    it calls `seal`, so that a job is either cancelled or done, never both.
     """
 
     def __init__(self, on_event: Callable[[FitEvent], None] | None = None) -> None:
+        self._lock = threading.Lock()
         self._cancelled = threading.Event()
         self._running = threading.Event()
         self._running.set()
+        self._sealed = False
         self._on_event = on_event
 
-    def cancel(self) -> None:
-        """Ask the worker to stop; also ends a pause."""
-        self._cancelled.set()
+    def cancel(self) -> bool:
+        """Ask the worker to stop; also ends a pause.
+
+        Returns:
+            Whether it will: False if the work is sealed already.
+        """
+        with self._lock:
+            if not self._sealed:
+                self._cancelled.set()
         self._running.set()
+        return self._cancelled.is_set()
 
     def pause(self) -> None:
         """Ask the worker to wait at its next checkpoint."""
@@ -46,9 +58,23 @@ class Control:
         Raises:
             FitCancelled: if the job was cancelled.
         """
-        self._running.wait()
+        # A cancelled worker stops even if somebody pauses it afterwards.
+        if not self._cancelled.is_set():
+            self._running.wait()
         if self._cancelled.is_set():
-            raise FitCancelled("The fit was cancelled. The experiment is as it was.")
+            raise FitCancelled(CANCELLED)
+
+    def seal(self) -> None:
+        """The last checkpoint: from here on it is too late to cancel.
+
+        Raises:
+            FitCancelled: if the job was cancelled.
+        """
+        self.checkpoint()
+        with self._lock:
+            if self._cancelled.is_set():
+                raise FitCancelled(CANCELLED)
+            self._sealed = True
 
     def emit(self, event: FitEvent) -> None:
         """Hand a snapshot to whoever watches."""

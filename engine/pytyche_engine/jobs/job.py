@@ -1,6 +1,6 @@
 """One piece of work in a worker thread, with events, pause and cancel."""
 
-import atexit
+import concurrent.futures.thread  # noqa: F401 - registers its own exit first; see `_stop_all`
 import threading
 import time
 import weakref
@@ -8,10 +8,16 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from pytyche_engine.contracts.errors import FitCancelled
-from pytyche_engine.jobs.control import Control
+from pytyche_engine.jobs.control import CANCELLED, Control
 from pytyche_engine.jobs.events import FitEvent, JobState
 
 T = TypeVar("T")
+
+CANCEL_SECONDS = 0.8
+"""A cancelled job ends within this, even if its thread cannot be interrupted (compiling)."""
+
+EXIT_SECONDS = 2.0
+"""How long the interpreter's exit waits for threads to reach a checkpoint."""
 
 _POLL_SECONDS = 0.1
 _live: "weakref.WeakSet[Job]" = weakref.WeakSet()  # type: ignore[type-arg]
@@ -21,7 +27,8 @@ class Job(Generic[T]):
     """Runs ``work(control)`` in a thread and keeps its newest event.
 
     Listeners are called from the worker thread with each event and must return fast.
-    A listener that raises does not stop the work; its error is kept in `listener_errors`.
+    A listener that raises does not stop the work: it is not called again, and its error is
+    kept in `listener_errors`.
     """
 
     def __init__(self, work: Callable[[Control], T], name: str = "fit") -> None:
@@ -30,10 +37,12 @@ class Job(Generic[T]):
         self.listener_errors: list[Exception] = []
         self._work = work
         self._listeners: list[Callable[[FitEvent], None]] = []
-        self._lock = threading.Lock()
+        # Held while events are handed on, so that nobody sees an older one after a newer one.
+        self._lock = threading.RLock()
         self._latest: FitEvent | None = None
         self._result: T | None = None
         self._error: BaseException | None = None
+        self._ending = threading.Lock()
         self._finished = threading.Event()
         # Daemon, so that a kernel can exit; stopped and joined at exit, because a daemon
         # thread that is inside XLA at interpreter exit aborts the process.
@@ -48,10 +57,9 @@ class Job(Generic[T]):
     def subscribe(self, listener: Callable[[FitEvent], None]) -> None:
         """Call ``listener`` with every event from now on, and with the newest one at once."""
         with self._lock:
+            if self._latest is not None:
+                listener(self._latest)
             self._listeners.append(listener)
-            latest = self._latest
-        if latest is not None:
-            listener(latest)
 
     @property
     def latest(self) -> FitEvent | None:
@@ -81,8 +89,16 @@ class Job(Generic[T]):
         self.control.resume()
 
     def cancel(self) -> None:
-        """Stop at the next checkpoint; nothing of the work is kept."""
-        self.control.cancel()
+        """Stop; nothing of the work is kept.
+
+        The thread stops at its next checkpoint. Where that takes longer than `CANCEL_SECONDS`
+        (a compilation cannot be interrupted) the job ends without it, and whatever the thread
+        still does is thrown away. Work that is done but for being handed over stays done.
+        """
+        if self.control.cancel() and not self.done():
+            timer = threading.Timer(CANCEL_SECONDS, self._end, (None, FitCancelled(CANCELLED)))
+            timer.daemon = True
+            timer.start()
 
     def done(self) -> bool:
         """Whether it has ended, well or not."""
@@ -121,30 +137,43 @@ class Job(Generic[T]):
 
     def _publish(self, event: FitEvent) -> None:
         with self._lock:
+            if self.done():  # from a thread that was left behind
+                return
             self._latest = event
-            listeners = tuple(self._listeners)
-        for listener in listeners:
-            try:
-                listener(event)
-            except Exception as error:  # noqa: BLE001 - a broken view must not end a fit
-                self.listener_errors.append(error)
+            for listener in tuple(self._listeners):
+                try:
+                    listener(event)
+                except Exception as error:  # noqa: BLE001 - a broken view must not end a fit
+                    self.listener_errors.append(error)
+                    self._listeners.remove(listener)
 
     def _run(self) -> None:
         try:
-            self._result = self._work(self.control)
+            self._end(self._work(self.control), None)
         except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
-            self._error = error
-        finally:
-            self._finished.set()
+            self._end(None, error)
+
+    def _end(self, result: T | None, error: BaseException | None) -> None:
+        """Settle how it ended; only the first call counts."""
+        with self._ending:
+            if not self.done():
+                self._result, self._error = result, error
+                self._finished.set()
 
 
 def _stop_all() -> None:
-    deadline = time.monotonic() + 2.0
-    jobs = [job for job in _live if not job.done()]
+    """Cancel whatever runs, before the interpreter waits for the threads of executors.
+
+    A plain atexit handler comes too late: a fit runs its chains in an executor, whose threads
+    are joined before such handlers are called, so that exit would wait for the whole fit.
+    """
+    deadline = time.monotonic() + EXIT_SECONDS
+    jobs = [job for job in _live if job._thread.is_alive()]
     for job in jobs:
-        job.cancel()
+        job.control.cancel()
     for job in jobs:
         job._thread.join(max(0.0, deadline - time.monotonic()))
 
 
-atexit.register(_stop_all)
+# Called last registered first, hence before the one of concurrent.futures, imported above.
+threading._register_atexit(_stop_all)  # type: ignore[attr-defined]
