@@ -40,10 +40,11 @@ Resid = tuple[Float32[Array, " rows"], ...]
 
 def hurdle_step(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     """One sweep over everything that is sampled."""
-    keys = random.split(key, 5)
+    keys = random.split(key, 6)
     precision = _error_precision(state)
-    mu, resid = _update_forests(keys[0], state.mu, state.resid, precision, state)
-    tau, resid = _update_forests(keys[1], state.tau, resid, precision, state)
+    mu_moves, tau_moves = _propose(keys[5], state)
+    mu, resid = _update_forests(keys[0], state.mu, mu_moves, state.resid, precision, state)
+    tau, resid = _update_forests(keys[1], state.tau, tau_moves, resid, precision, state)
     state = replace(state, mu=mu, tau=tau, resid=resid)
     state = _update_scalars(keys[2], state, precision)
     state = _update_latent(keys[3], state)
@@ -55,16 +56,35 @@ def _error_precision(state: HurdleState) -> Float32[Array, " channels"]:
     return jnp.stack([one if c == "conversion" else 1 / state.sigma2 for c in state.channels])
 
 
+def _propose(key: Key[Array, ""], state: HurdleState) -> tuple[Moves, Moves]:
+    """Propose a move for every tree of both forests.
+
+    A proposal depends on nothing but its own tree, so all are made at the start of the sweep,
+    in one call: the code that makes them takes long to compile.
+    """
+    mu, tau = state.mu, state.tau
+
+    def both(name: str) -> Array:
+        return jnp.concatenate([getattr(mu, name), getattr(tau, name)])
+
+    names = ("var_tree", "split_tree", "affluence_tree", "leaf_tree")
+    moves: Moves = propose_moves(key, replace(mu, **{name: both(name) for name in names}))
+    n_mu = len(mu.var_tree)
+    return (
+        jax.tree.map(lambda x: x[:n_mu], moves),
+        jax.tree.map(lambda x: x[n_mu:], moves),
+    )
+
+
 def _update_forests(
     key: Key[Array, ""],
     forest: ForestGroup,
+    moves: Moves,
     resid: Resid,
     precision: Float32[Array, " channels"],
     state: HurdleState,
 ) -> tuple[ForestGroup, Resid]:
-    """Propose a move for every tree, then accept and redraw leaves tree by tree."""
-    move_key, leaf_key = random.split(key)
-    moves: Moves = propose_moves(move_key, forest)
+    """Accept or reject every tree's move and redraw its leaves, tree by tree."""
     indices, left = _move_rows(forest, moves, state)
     forest = replace(
         forest,
@@ -74,7 +94,7 @@ def _update_forests(
         counts=_update_counts(forest.counts, left, moves),
     )
     moves = _finish_moves(forest, moves)
-    forest, resid, acc, to_prune = _scan_trees(leaf_key, forest, moves, resid, precision, state)
+    forest, resid, acc, to_prune = _scan_trees(key, forest, moves, resid, precision, state)
     moves = replace(moves, acc=acc, to_prune=to_prune)
     return replace(
         forest,
