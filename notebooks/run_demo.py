@@ -11,6 +11,7 @@ import io
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,13 +22,22 @@ from nbconvert import HTMLExporter
 from rich.console import Console
 from rich.text import Text
 
-from pytyche_engine.experiment import Round
-from pytyche_lab.terminal import PROGRESS_THREAD, print_round
+from pytyche_engine.experiment import Round, RoundAnalysis
+from pytyche_lab.terminal import PROGRESS_THREAD, print_analysis, print_round
+from pytyche_lab.widgets import RoundDashboard
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "notebooks" / "01_first_adaptive_experiment.ipynb"
 PAGE = ROOT / "demo.html"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+STYLE = """<style>
+table.pytyche { font-variant-numeric: tabular-nums; }
+table.pytyche td:not(:first-child):not(:last-child) { white-space: nowrap; }
+.jp-OutputArea-output { overflow-x: auto; }
+.jp-RenderedText pre { word-break: normal; overflow-wrap: anywhere; }
+</style>
+"""
+"""Numbers are not broken, words only where they do not fit."""
 
 
 class Recorder(io.TextIOBase):
@@ -81,11 +91,26 @@ def run_cell(shell: InteractiveShell, source: str, console: Console) -> tuple[li
     for data, _ in shown:
         console.print(Text(data.get("text/plain", "")), soft_wrap=True)
     for value in results:
-        if isinstance(value, Round):
-            print_round(value, console)
-        else:
-            console.print(Text(repr(value)), soft_wrap=True)
+        print_value(value, console)
     return outputs, ran.success
+
+
+def print_value(value: Any, console: Console) -> None:
+    """What a cell's last line gives, as it looks best in a terminal."""
+    match value:
+        case Round():
+            print_round(value, console)
+        case RoundAnalysis():
+            print_analysis(value, console)
+        case RoundDashboard():
+            console.print(Text("In JupyterLab: the round above as a dashboard."))
+        case _:
+            console.print(Text(repr(value)), soft_wrap=True)
+
+
+def print_warning(message: Warning | str, category: type[Warning], *_where: Any) -> None:
+    """What a warning says, without the line of code that it came from."""
+    print(f"{category.__name__}: {message}", file=sys.stderr)
 
 
 def _as_text(value: Any) -> Any:
@@ -95,6 +120,7 @@ def _as_text(value: Any) -> Any:
 def main(notebook: Path, page: Path) -> int:
     """Run every cell, write the page; 1 if a cell failed."""
     console = Console(highlight=False)
+    warnings.showwarning = print_warning  # type: ignore[assignment]
     nb = nbformat.read(notebook, as_version=4)
     shell = InteractiveShell.instance(colors="nocolor")
     started = time.monotonic()
@@ -113,7 +139,7 @@ def main(notebook: Path, page: Path) -> int:
             console.print(Text(f"Cell {count} failed; the page holds what ran until then."))
             break
     html, _ = HTMLExporter(template_name="lab").from_notebook_node(nb)
-    page.write_text(html, encoding="utf-8")
+    page.write_text(html.replace("</head>", f"{STYLE}</head>", 1), encoding="utf-8")
     console.print(Text(f"\n{page.name} written after {time.monotonic() - started:.0f} s"))
     return 0 if ok else 1
 

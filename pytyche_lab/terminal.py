@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pytyche_engine.contracts.money import signed
 from pytyche_engine.contracts.tables import Table as TextTable
-from pytyche_engine.experiment.round import Round
+from pytyche_engine.experiment.round import Round, RoundAnalysis
 from pytyche_engine.jobs.events import FitEvent
 from pytyche_engine.jobs.job import Job
 
@@ -108,16 +108,30 @@ def print_round(finished: Round, console: Console | None = None) -> None:
             f" fitted in {finished.fit_seconds:.0f} s; intervals 80%, {analysis.label}"
         )
     )
-    recommendation = analysis.recommendation
-    console.print(Text(analysis.recommendation_line(), style="bold"))
-    console.print(Text(recommendation.reason))
-    console.print(Text(analysis.targeting_line()))
+    _print_verdict(analysis, console)
     console.print(_rich(finished.cell_table(), "Cells"))
-    console.print(_rich(analysis.comparison_table(), "Arms"))
-    console.print(_rich(analysis.segment_table(), "Segments"))
+    _print_effects(analysis, console)
     if (truth := finished.truth_line()) is not None:
         console.print(Text(truth))
     console.print(Text(finished.next_line()))
+
+
+def print_analysis(analysis: RoundAnalysis, console: Console | None = None) -> None:
+    """What a round concludes: verdict, comparisons, segments."""
+    console = console or Console()
+    _print_verdict(analysis, console)
+    _print_effects(analysis, console)
+
+
+def _print_verdict(analysis: RoundAnalysis, console: Console) -> None:
+    console.print(Text(analysis.recommendation_line(), style="bold"))
+    console.print(Text(analysis.recommendation.reason))
+    console.print(Text(analysis.targeting_line()))
+
+
+def _print_effects(analysis: RoundAnalysis, console: Console) -> None:
+    console.print(_rich(analysis.comparison_table(), "Arms"))
+    console.print(_rich(analysis.segment_table(), "Segments"))
 
 
 def _rich(table: TextTable, title: str) -> Table:

@@ -26,9 +26,11 @@ class Table:
 
     def html(self) -> str:
         """As an HTML table."""
-        head = "".join(f"<th>{html.escape(c)}</th>" for c in self.columns)
+        # JupyterLab aligns the cells of tables to the right, which suits numbers only.
+        left = 'style="text-align: left"'
+        head = "".join(f"<th {left}>{html.escape(c)}</th>" for c in self.columns)
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>"
+            "<tr>" + "".join(f"<td {left}>{html.escape(c)}</td>" for c in row) + "</tr>"
             for row in self.rows
         )
         return f'<table class="pytyche"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
