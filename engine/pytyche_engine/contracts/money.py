@@ -27,6 +27,12 @@ def probability(value: float) -> str:
     return f"{value:.2f}"
 
 
+def probability_of(event: str, value: float) -> str:
+    """A probability and what it is of, e.g. ``P(lift>0)=0.96`` or ``P(lift>0)>0.99``."""
+    text = probability(value).replace(" ", "")
+    return f"{event}{text}" if text[0] in "<>" else f"{event}={text}"
+
+
 def money(value: float, currency: str = "$", digits: int = 4) -> str:
     """An amount with its currency, e.g. ``$0.1526``, ``−$0.1526`` or ``EUR 0.1526``."""
     gap = " " if currency[-1:].isalpha() else ""

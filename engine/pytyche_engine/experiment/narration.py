@@ -6,8 +6,11 @@ from pytyche_engine.contracts.decisions import Decision, GraduationCandidate, Se
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.experiment.round import Round
 
+CREDIBLE_STABILITY = 0.80
+"""Share of refits that must find a segment again before it counts as credible."""
 
-def credible_segments(done: Round, stability: float = 0.80) -> tuple[Segment, ...]:
+
+def credible_segments(done: Round, stability: float = CREDIBLE_STABILITY) -> tuple[Segment, ...]:
     """Segments that refits find again and in which some arm's effect is not zero."""
     return tuple(
         s

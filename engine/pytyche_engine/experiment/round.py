@@ -1,5 +1,6 @@
 """One finished round: everything that was served, seen, concluded and proposed."""
 
+import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from pytyche_engine.contracts.decisions import (
     Segment,
     SegmentSearch,
 )
-from pytyche_engine.contracts.money import amount, percent, probability, signed
+from pytyche_engine.contracts.money import amount, percent, probability, probability_of, signed
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.tables import Table
@@ -92,7 +93,7 @@ class RoundAnalysis:
                 f"{s.gate_arm} {signed(s.gate_estimate)} "
                 f"[{signed(s.gate_ci[0])}, {signed(s.gate_ci[1])}]",
                 f"{s.stability_score:.2f}",
-                f"{s.leader} P={probability(s.arm_best_probabilities[s.leader])}",
+                f"{s.leader} {probability_of('P', s.arm_best_probabilities[s.leader])}",
                 s.claim_level.label,
             )
             for s in self.segments
@@ -125,8 +126,6 @@ class RoundAnalysis:
         )
 
     def _repr_html_(self) -> str:
-        import html
-
         lines = (
             self.targeting_line(),
             self.recommendation_line(),
@@ -235,7 +234,7 @@ class Round:
         return (
             f"round {self.round_idx + 1}: {self.metric} | {len(self.analysis.segments)} segment(s)"
             f" | {r.decision} '{r.treatment}' "
-            f"(P(lift>0)={probability(r.probability_positive)}, {self.analysis.label})"
+            f"({probability_of('P(lift>0)', r.probability_positive)}, {self.analysis.label})"
         )
 
     def _lines(self) -> list[str]:
@@ -248,8 +247,6 @@ class Round:
         return "\n".join([self.cell_table().text(), *self._lines()])
 
     def _repr_html_(self) -> str:
-        import html
-
         return self.cell_table().html() + "".join(
             f"<p>{html.escape(line)}</p>" for line in self._lines()
         )

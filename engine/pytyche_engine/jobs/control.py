@@ -65,12 +65,11 @@ class Control:
             raise FitCancelled(CANCELLED)
 
     def seal(self) -> None:
-        """The last checkpoint: from here on it is too late to cancel.
+        """From here on it is too late to cancel.
 
         Raises:
             FitCancelled: if the job was cancelled.
         """
-        self.checkpoint()
         with self._lock:
             if self._cancelled.is_set():
                 raise FitCancelled(CANCELLED)

@@ -1,68 +1,63 @@
-"""An experiment as a folder: what was fixed, and a folder for each finished round.
+"""An experiment as a folder.
 
-Rounds are written beside their place and moved there, so that a crash leaves either no round
-or a whole one. Formats are JSON, Parquet and NPZ; nothing in a folder is ever executed.
+    experiment.json      what is fixed
+    plan.json            what the next round serves, where the operator changed it
+    rounds/000/          one folder a finished round: plan, visitors, truth, posterior
+
+A round is written beside its place and moved there, and ``experiment.json`` comes last when a
+folder is made, so that a crash leaves nothing or something whole. Formats are JSON, Parquet
+and NPZ; nothing in a folder is ever executed. Everything carries a checksum, so that what was
+damaged is not read as something else.
 """
 
+import hashlib
 import json
+import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from pytyche_engine.allocation import (
-    Design,
-    ExplicitSchedule,
-    FixedSchedule,
-    GeometricSchedule,
-    Schedule,
-)
 from pytyche_engine.bcf.posterior import Posterior
-from pytyche_engine.bcf.settings import Settings
-from pytyche_engine.contracts.decisions import DecisionThresholds
 from pytyche_engine.contracts.errors import StoreError
-from pytyche_engine.contracts.observations import ColumnMapping
-from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
-from pytyche_engine.contracts.served import Labels, Served
+from pytyche_engine.contracts.plans import Plan, plan_from_dict, plan_to_dict
+from pytyche_engine.contracts.served import Served
 from pytyche_engine.contracts.truth import GroundTruth
-from pytyche_engine.decisions import ExpectedLossRule
 from pytyche_engine.store.observations_file import read_observations, write_observations
+from pytyche_engine.store.spec import ExperimentSpec, spec_from_dict, spec_to_dict
 
 SCHEMA = 1
 """Version of the folder's layout."""
 
-_SCHEDULES: dict[str, type[Any]] = {
-    "geometric": GeometricSchedule,
-    "fixed": FixedSchedule,
-    "explicit": ExplicitSchedule,
-}
-
-
-@dataclass(frozen=True)
-class SavedExperiment:
-    """Everything about an experiment that its rounds do not hold. Fields as its builder's."""
-
-    design: Design
-    columns: ColumnMapping
-    labels: Labels
-    settings: Settings
-    graduation_rule: ExpectedLossRule
-    thresholds: DecisionThresholds
-    refunds: Literal["error", "clip", "net"]
-    seed: int
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
+"""What reading a damaged file may raise."""
 
 
 @dataclass(frozen=True, eq=False)
 class SavedRound:
-    """A round as it was kept: what was served, and the posterior of all data up to it."""
+    """A round as it is kept: what was served, and the posterior of all data up to it."""
 
     served: Served
     posterior: Posterior
     fit_seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class SavedExperiment:
+    """All that a folder holds.
+
+    Attributes:
+        spec: what is fixed.
+        rounds: finished rounds, oldest first.
+        plan: what the operator chose for the next round; None for what is recommended.
+    """
+
+    spec: ExperimentSpec
+    rounds: tuple[SavedRound, ...]
+    plan: Plan | None
 
 
 class ExperimentFolder:
@@ -75,147 +70,206 @@ class ExperimentFolder:
         """Make the folder.
 
         Raises:
-            StoreError: if there is an experiment in it already.
+            StoreError: if it holds an experiment or other rounds already, or cannot be written.
         """
         if (self.path / "experiment.json").exists():
             raise StoreError(
                 f"The folder '{self.path}' already holds an experiment. Open it with "
                 "open_experiment, or choose another folder."
             )
-        (self.path / "rounds").mkdir(parents=True, exist_ok=True)
-        meta = {
-            "schema": SCHEMA,
-            "version": version("pytyche-lab"),
-            "design": _design_to_dict(saved.design),
-            "columns": asdict(saved.columns),
-            "labels": asdict(saved.labels),
-            "settings": asdict(saved.settings),
-            "graduation_rule": asdict(saved.graduation_rule),
-            "thresholds": asdict(saved.thresholds),
-            "refunds": saved.refunds,
-            "seed": saved.seed,
-        }
-        (self.path / "experiment.json").write_text(json.dumps(meta, indent=1))
-
-    def add_round(self, served: Served, posterior: Posterior, fit_seconds: float) -> None:
-        """Add a finished round."""
-        place = self.path / "rounds" / f"{served.plan.round_index:03d}"
-        draft = place.with_name(f".{place.name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        write_observations(served.observations, draft)
-        posterior.save(draft)
-        meta = {"plan": plan_to_dict(served.plan), "fit_seconds": fit_seconds}
-        (draft / "round.json").write_text(json.dumps(meta))
-        if served.truth is not None:
-            np.savez_compressed(
-                draft / "truth.npz",
-                conversion=served.truth.conversion,
-                severity=served.truth.severity,
+        if (self.path / "rounds").exists():
+            raise StoreError(
+                f"The folder '{self.path}' has 'rounds' but no 'experiment.json': what is left "
+                "of an interrupted save, or something else. Choose another folder, or delete it."
             )
-        draft.rename(place)
+        content = spec_to_dict(saved.spec)
+        try:
+            (self.path / "rounds").mkdir(parents=True)
+            for done in saved.rounds:
+                self.add_round(done)
+            if saved.plan is not None:
+                self.write_plan(saved.plan)
+            _write_json(self.path / "experiment.json", content)
+        except OSError as error:
+            raise StoreError(f"The folder '{self.path}' cannot be written: {error}.") from error
 
-    def read(self) -> SavedExperiment:
-        """Read what was fixed.
+    def check_next(self, round_index: int) -> None:
+        """Check that a round can be added, which is better known before its fit than after.
 
         Raises:
-            StoreError: if this is no experiment's folder, or of another version.
+            StoreError: if the folder has gone, or somebody else added the round.
         """
-        try:
-            meta = json.loads((self.path / "experiment.json").read_text())
-        except FileNotFoundError as error:
-            raise StoreError(f"There is no experiment in the folder '{self.path}'.") from error
-        except (OSError, ValueError) as error:
-            raise StoreError(f"'{self.path / 'experiment.json'}' is damaged: {error}.") from error
-        if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
+        if not (self.path / "experiment.json").exists():
             raise StoreError(
-                f"The folder '{self.path}' is not an experiment of a version that can be read "
-                f"(schema {SCHEMA})."
+                f"The folder '{self.path}' does not hold the experiment any more. Put it back, "
+                "or keep the experiment elsewhere with exp.save(path)."
             )
-        try:
-            return SavedExperiment(
-                design=_design_from_dict(meta["design"]),
-                columns=ColumnMapping(**_tuples(meta["columns"])),
-                labels=Labels(**meta["labels"]),
-                settings=Settings(**_tuples(meta["settings"])),
-                graduation_rule=ExpectedLossRule(**meta["graduation_rule"]),
-                thresholds=DecisionThresholds(**meta["thresholds"]),
-                refunds=meta["refunds"],
-                seed=meta["seed"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
+        if self._place(round_index).exists():
             raise StoreError(
-                f"'{self.path / 'experiment.json'}' lacks or contradicts something: {error}."
+                f"The folder '{self.path}' already holds round {round_index + 1}: another process "
+                "has added it. Open the experiment again with open_experiment."
+            )
+
+    def add_round(self, done: SavedRound) -> None:
+        """Add a finished round.
+
+        Raises:
+            StoreError: if it is there already, or cannot be written.
+        """
+        served = done.served
+        place = self._place(served.plan.round_index)
+        draft = place.with_name(f".{place.name}.draft")
+        try:
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+            write_observations(served.observations, draft)
+            done.posterior.save(draft)
+            if served.truth is not None:
+                np.savez_compressed(
+                    draft / "truth.npz",
+                    conversion=served.truth.conversion,
+                    severity=served.truth.severity,
+                )
+            _write_json(
+                draft / "round.json",
+                {
+                    "plan": plan_to_dict(served.plan),
+                    "fit_seconds": done.fit_seconds,
+                    "files": {file.name: _sha256(file) for file in sorted(draft.iterdir())},
+                },
+            )
+            draft.rename(place)  # fails if the place is taken
+        except OSError as error:
+            raise StoreError(
+                f"Round {served.plan.round_index + 1} cannot be added to '{self.path}': {error}. "
+                "Nothing was added."
             ) from error
 
-    def read_rounds(self) -> list[SavedRound]:
-        """All finished rounds, oldest first.
+    def write_plan(self, plan: Plan) -> None:
+        """Keep what the operator chose for the next round.
 
         Raises:
-            StoreError: if a round's files are missing or damaged.
+            StoreError: if it cannot be written.
         """
-        return [_read_round(p) for p in sorted((self.path / "rounds").glob("[0-9]*"))]
+        try:
+            _write_json(self.path / "plan.json", plan_to_dict(plan))
+        except OSError as error:
+            raise StoreError(f"The plan cannot be kept in '{self.path}': {error}.") from error
+
+    def read(self) -> SavedExperiment:
+        """Read everything.
+
+        Raises:
+            StoreError: if this is no experiment's folder, of another version, or if anything
+                in it is missing or damaged.
+        """
+        file = self.path / "experiment.json"
+        if not file.exists():
+            raise StoreError(f"There is no experiment in the folder '{self.path}'.")
+        try:
+            spec = spec_from_dict(_read_json(file))
+        except _UNREADABLE as error:
+            raise _damaged(file, error) from error
+        rounds = tuple(
+            _read_round(place, i, spec.design.arms) for i, place in enumerate(self._places())
+        )
+        return SavedExperiment(spec, rounds, self._read_plan(len(rounds), spec.design.arms))
+
+    def _place(self, round_index: int) -> Path:
+        return self.path / "rounds" / f"{round_index:03d}"
+
+    def _places(self) -> list[Path]:
+        """Folders of the rounds, which are numbered without gaps."""
+        named = [p for p in (self.path / "rounds").glob("*") if p.name.isdecimal()]
+        places = [self._place(i) for i in range(len(named))]
+        if gone := sorted(set(places) - set(named)):
+            raise StoreError(
+                f"Round {gone[0].name} of the experiment in '{self.path}' is missing, but later "
+                "ones are there. Restore the folder from a copy."
+            )
+        return places
+
+    def _read_plan(self, round_index: int, arms: tuple[str, ...]) -> Plan | None:
+        """The operator's plan for a round; one that was made for an earlier round is spent."""
+        file = self.path / "plan.json"
+        if not file.exists():
+            return None
+        try:
+            plan = plan_from_dict(_read_json(file))
+        except _UNREADABLE as error:
+            raise _damaged(file, error) from error
+        return plan if (plan.round_index, plan.arms) == (round_index, arms) else None
 
 
-def _read_round(place: Path) -> SavedRound:
-    posterior = Posterior.load(place)
+def _read_round(place: Path, round_index: int, arms: tuple[str, ...]) -> SavedRound:
     try:
-        meta = json.loads((place / "round.json").read_text())
-        observations = read_observations(place)
-        truth = None
-        if (place / "truth.npz").exists():
-            with np.load(place / "truth.npz", allow_pickle=False) as arrays:
-                truth = GroundTruth(observations.arms, arrays["conversion"], arrays["severity"])
+        meta = _read_json(place / "round.json")
+        for name, digest in meta["files"].items():
+            if _sha256(place / name) != digest:
+                raise StoreError(
+                    f"'{place / name}' was changed or damaged. Restore the folder from a copy."
+                )
         plan = plan_from_dict(meta["plan"])
-        return SavedRound(Served(plan, observations, truth), posterior, meta["fit_seconds"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"Round {place.name} in '{place.parent.parent}' cannot be read: {error}. Restore "
-            "the folder from a copy; earlier rounds are untouched."
-        ) from error
+        observations = read_observations(place)
+        if plan.round_index != round_index or not plan.arms == observations.arms == arms:
+            raise StoreError(
+                f"'{place}' is a round of another experiment. Restore the folder from a copy."
+            )
+        truth = None
+        if "truth.npz" in meta["files"]:
+            with np.load(place / "truth.npz", allow_pickle=False) as arrays:
+                truth = GroundTruth(arms, arrays["conversion"], arrays["severity"])
+        served = Served(plan, observations, truth)
+        return SavedRound(served, Posterior.load(place), float(meta["fit_seconds"]))
+    except _UNREADABLE as error:
+        raise _damaged(place, error) from error
 
 
-def _design_to_dict(design: Design) -> dict[str, Any]:
-    return {
-        "arms": list(design.arms),
-        "schedule": _schedule_to_dict(design.schedule),
-        "first_plan": plan_to_dict(design.first_plan),
-        "min_control_weight": design.min_control_weight,
-        "min_explore_weight": design.min_explore_weight,
-        "max_segment_depth": design.max_segment_depth,
-        "min_segment_share": design.min_segment_share,
-        "notices": list(design.notices),
+def _damaged(what: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"'{what}' cannot be read: {type(error).__name__}: {error}. Restore the folder from a copy."
+    )
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write or replace a file in one step."""
+    text = json.dumps(content, default=_number)
+    envelope = {
+        "schema": SCHEMA,
+        "version": version("pytyche-lab"),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "content": json.loads(text),
     }
+    draft = file.with_name(f".{file.name}.draft")
+    draft.write_text(json.dumps(envelope, indent=1), encoding="utf-8")
+    os.replace(draft, file)
 
 
-def _design_from_dict(value: Mapping[str, Any]) -> Design:
-    return Design(
-        arms=tuple(value["arms"]),
-        schedule=_schedule_from_dict(value["schedule"]),
-        first_plan=plan_from_dict(value["first_plan"]),
-        min_control_weight=value["min_control_weight"],
-        min_explore_weight=value["min_explore_weight"],
-        max_segment_depth=value["max_segment_depth"],
-        min_segment_share=value["min_segment_share"],
-        notices=tuple(value["notices"]),
-    )
+def _read_json(file: Path) -> dict[str, Any]:
+    """The content of a file that `_write_json` wrote.
+
+    Raises:
+        StoreError: if it is of another version, or its checksum is wrong.
+    """
+    envelope = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(envelope, dict) or envelope.get("schema") != SCHEMA:
+        raise StoreError(
+            f"'{file}' is not of a version of pytyche-lab that can be read (schema {SCHEMA})."
+        )
+    content: dict[str, Any] = envelope["content"]
+    if hashlib.sha256(json.dumps(content).encode()).hexdigest() != envelope["sha256"]:
+        raise StoreError(f"'{file}' was changed or damaged. Restore the folder from a copy.")
+    return content
 
 
-def _schedule_to_dict(schedule: Schedule) -> dict[str, Any]:
-    for kind, cls in _SCHEDULES.items():
-        if isinstance(schedule, cls):
-            return {"kind": kind, **asdict(schedule)}
-    raise StoreError(
-        f"A schedule of type {type(schedule).__name__} cannot be saved; use a geometric, fixed "
-        "or explicit one."
-    )
+def _number(value: object) -> int | float:
+    """Numbers of numpy, which JSON does not know."""
+    if isinstance(value, np.generic):
+        number: int | float = value.item()
+        return number
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
-def _schedule_from_dict(value: Mapping[str, Any]) -> Schedule:
-    fields = {k: v for k, v in _tuples(value).items() if k != "kind"}
-    schedule: Schedule = _SCHEDULES[value["kind"]](**fields)
-    return schedule
-
-
-def _tuples(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,151 @@
+"""Experiments from what an operator writes, or from a folder."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from pytyche_engine.allocation import Schedule, check_design
+from pytyche_engine.bcf.settings import Settings
+from pytyche_engine.contracts.decisions import DecisionThresholds
+from pytyche_engine.contracts.errors import DataNotice, DesignError
+from pytyche_engine.contracts.observations import ColumnMapping
+from pytyche_engine.contracts.plans import Cell
+from pytyche_engine.contracts.revenue import RefundPolicy, check_metric
+from pytyche_engine.contracts.served import Labels
+from pytyche_engine.contracts.warn import warn
+from pytyche_engine.decisions import ExpectedLossRule
+from pytyche_engine.experiment.intake import Source
+from pytyche_engine.experiment.sequential import SequentialExperiment
+from pytyche_engine.sources import ReplaySource
+from pytyche_engine.store.folder import ExperimentFolder
+from pytyche_engine.store.spec import ExperimentSpec
+
+
+def sequential_experiment(
+    *,
+    schedule: Schedule | Sequence[int],
+    treatments: Sequence[str],
+    generator: Source | None = None,
+    columns: ColumnMapping | Mapping[str, Any] | None = None,
+    cells: Sequence[Cell] | None = None,
+    min_control_weight: float = 0.05,
+    min_explore_weight: float = 0.05,
+    max_segment_depth: int = 3,
+    min_segment_share: float = 0.10,
+    calibration: None = None,
+    graduation_rule: ExpectedLossRule | None = None,
+    thresholds: DecisionThresholds | None = None,
+    settings: Settings | None = None,
+    seed: int = 0,
+    name: str = "experiment",
+    metric: str = "revenue_per_visitor",
+    currency: str = "$",
+    refunds: RefundPolicy = "error",
+    path: str | Path | None = None,
+) -> SequentialExperiment:
+    """A new experiment in rounds.
+
+    Args:
+        schedule: visitors of each round.
+        treatments: arm names, control first.
+        generator: a source, called as ``source(round_index, plan)``; it returns the round's
+            frame, or the frame and its `GroundTruth`. None for data that come in later.
+        columns: which columns of a frame mean what; a mapping of `ColumnMapping`'s fields
+            will do. By default the source's own, else `ColumnMapping`'s defaults.
+        cells: the first round's cells; None for half Control, half Explore.
+        min_control_weight: floor of the Control cell, in every round.
+        min_explore_weight: floor of the Explore cell, in every round.
+        max_segment_depth: depth of the deepest policy tree, 1 to 3.
+        min_segment_share: smallest share of visitors in a segment.
+        calibration: None; intervals are used as they are and labelled uncalibrated.
+        graduation_rule: what a (treatment, segment) pair must fulfil to be a candidate.
+        thresholds: when the verdict is SHIP or STOP.
+        settings: sampler settings.
+        seed: of everything random. The same data and seed give the same results.
+        name: printed, and the key under which magics know it.
+        metric: ``"revenue_per_visitor"`` or ``"conversion_rate"``.
+        currency: symbol printed with money.
+        refunds: what negative revenue is: an ``"error"``, set to 0 (``"clip"``), or summed
+            with the visitor's other rows (``"net"``).
+        path: a folder that keeps the experiment; see `open_experiment`.
+
+    Raises:
+        DesignError: if something contradicts itself; the message says what to write instead.
+        StoreError: if the folder already holds an experiment.
+    """
+    if calibration is not None:
+        raise DesignError("Only calibration=None exists in this version.")
+    check_metric(metric)
+    if refunds not in get_args(RefundPolicy):
+        raise DesignError(
+            f"Unknown refund policy {refunds!r}; use one of {list(get_args(RefundPolicy))}."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise DesignError(f"The seed is {seed!r}; use a whole number, 0 or more.")
+    design = check_design(
+        treatments=treatments,
+        schedule_or_sizes=schedule,
+        cells=cells,
+        min_control_weight=min_control_weight,
+        min_explore_weight=min_explore_weight,
+        max_segment_depth=max_segment_depth,
+        min_segment_share=min_segment_share,
+    )
+    if generator is not None and not callable(generator):
+        raise DesignError(
+            f"'generator' is {type(generator).__name__}; use a callable (round_index, plan) that "
+            "returns the round's frame, or leave it out and call exp.observe(frame)."
+        )
+    experiment = SequentialExperiment(
+        ExperimentSpec(
+            design=design,
+            columns=_column_mapping(columns, generator),
+            labels=Labels(name, metric, currency, str(getattr(generator, "description", ""))),
+            settings=settings or Settings(),
+            graduation_rule=graduation_rule or ExpectedLossRule(),
+            thresholds=thresholds or DecisionThresholds(),
+            refunds=refunds,
+            seed=int(seed),
+        ),
+        generator,
+    )
+    for notice in design.notices:
+        warn(notice, DataNotice)
+    if path is not None:
+        experiment.save(path)
+    return experiment
+
+
+def open_experiment(path: str | Path, generator: Source | None = None) -> SequentialExperiment:
+    """Open an experiment that was saved, in any process.
+
+    Conclusions are drawn again from the saved posteriors; they are the same.
+
+    Raises:
+        StoreError: if the folder is damaged, foreign or of another version.
+    """
+    folder = ExperimentFolder(Path(path))
+    saved = folder.read()
+    experiment = SequentialExperiment(saved.spec, generator, folder)
+    experiment.restore(saved)
+    if isinstance(generator, ReplaySource):
+        generator.continue_after(experiment.seen_visitors)
+    return experiment
+
+
+def _column_mapping(
+    columns: ColumnMapping | Mapping[str, Any] | None, generator: Source | None
+) -> ColumnMapping:
+    if columns is None:
+        return getattr(generator, "columns", None) or ColumnMapping()
+    if isinstance(columns, ColumnMapping):
+        return columns
+    known = set(ColumnMapping.__dataclass_fields__)
+    if unknown := set(columns) - known:
+        raise DesignError(
+            f"'columns' has unknown entries {sorted(unknown)}; use some of {sorted(known)}."
+        )
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in columns.items()}
+    return ColumnMapping(**given)
