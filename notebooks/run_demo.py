@@ -83,11 +83,16 @@ def run_cell(shell: InteractiveShell, source: str, console: Console) -> tuple[li
         if recorder.kept.getvalue()
     ]
     shown = [(o.data, o.metadata) for o in captured.outputs]
+    outputs += [
+        nbformat.v4.new_output("display_data", data=drawable(data), metadata=metadata or {})
+        for data, metadata in shown
+    ]
     results = [value for value in values if value is not None]
-    for data, metadata in [*shown, *map(shell.display_formatter.format, results)]:
-        # Without a kernel a widget cannot be drawn; its HTML can.
-        kinds = {kind: _as_text(value) for kind, value in data.items() if kind != WIDGET}
-        outputs.append(nbformat.v4.new_output("display_data", data=kinds, metadata=metadata or {}))
+    count = shell.execution_count - 1
+    for value in results:
+        data, metadata = shell.display_formatter.format(value)
+        kept = {"data": drawable(data), "metadata": metadata, "execution_count": count}
+        outputs.append(nbformat.v4.new_output("execute_result", **kept))
     for data, _ in shown:
         console.print(Text(data.get("text/plain", "")), soft_wrap=True)
     for value in results:
@@ -113,8 +118,13 @@ def print_warning(message: Warning | str, category: type[Warning], *_where: Any)
     print(f"{category.__name__}: {message}", file=sys.stderr)
 
 
-def _as_text(value: Any) -> Any:
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+def drawable(data: dict[str, Any]) -> dict[str, Any]:
+    """An output without what needs a kernel: a widget cannot be drawn then, its HTML can."""
+    return {
+        kind: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+        for kind, value in data.items()
+        if kind != WIDGET
+    }
 
 
 def main(notebook: Path, page: Path) -> int:

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -61,24 +62,25 @@ def _follow_bar(job: Job[Any], title: str, console: Console) -> None:
         BarColumn(bar_width=24),
         TextColumn("{task.fields[stage]}", markup=False),
         TextColumn("{task.fields[eta]}", markup=False),
-        TextColumn("{task.fields[interim]}", markup=False),
     )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=None, stage="", eta="", interim="")
+    bar, interim = Progress(*columns, console=console), Text()
+    task = bar.add_task(title, total=None, stage="", eta="")
+    with Live(Group(bar, interim), console=console, refresh_per_second=1 / _POLL_SECONDS):
         ended = False
         while not ended:
             # Asked first: whatever is read after the end is final.
             ended = job.done()
             if (event := job.latest) is not None:
-                progress.update(
+                bar.update(
                     task,
                     # Without a total rich draws a moving bar: compiling claims no percentage.
                     total=event.total_iterations or None,
                     completed=event.iteration,
                     stage=job.state.value if ended else event.stage.value,
                     eta="" if ended else eta_words(event.eta_seconds),
-                    interim=interim_words(event),
                 )
+                # In a line of its own: beside the bar it would leave no room for the bar.
+                interim.plain = interim_words(event)
             time.sleep(0 if ended else _POLL_SECONDS)
 
 

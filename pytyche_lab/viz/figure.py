@@ -58,9 +58,13 @@ class Figure(alt.LayerChart):
 
     def _repr_mimebundle_(self, *_args: object, **_kwargs: object) -> dict[str, Any]:
         spec = self.to_dict()
+        # The reader's font may be wider than the one that the picture is measured with.
+        svg = vl_convert.vegalite_to_svg(spec).replace(
+            "<svg ", '<svg style="overflow: visible" ', 1
+        )
         return {
             _LAB_MIME: spec | {"$schema": _LAB_SCHEMA},
-            "image/svg+xml": vl_convert.vegalite_to_svg(spec),
+            "image/svg+xml": svg,
             "text/plain": repr(self),
         }
 
