@@ -21,7 +21,18 @@ from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.state import CHANNELS, LatentScale, init_state
 from pytyche_engine.contracts.observations import Outcome
 
-QUANTITIES = ("ate_1", "ate_2", "cate", "sigma2", "conversion_multiplier", "log_likelihood")
+QUANTITIES = (
+    "ate_1",
+    "ate_2",
+    "cate",
+    "sigma2",
+    "conversion_multiplier",
+    "conversion_arm_variance",
+    "mu_splits",
+    "tau_splits",
+    "log_likelihood",
+)
+"""What is ranked. Splits are counts: ties are broken at random, so that ranks are uniform."""
 
 SMALL_SETTINGS = Settings(
     num_trees_mu=6,
@@ -87,8 +98,8 @@ def prior_sbc_ranks(
             state, _ = run_chunk(key, state, settings.num_draws, 1)
         state, trace = run_chunk(key, state, settings.num_draws, settings.thin)
         draws = draws_of_trace(trace, 0)
-        at_truth = _quantities(truth, X, arm, revenue, scale)
-        at_draws = _quantities(draws, X, arm, revenue, scale)
+        at_truth = _quantities(truth, X, arm, revenue, scale, rng)
+        at_draws = _quantities(draws, X, arm, revenue, scale, rng)
         yield {q: int((at_draws[i] < at_truth[i]).sum()) for i, q in enumerate(QUANTITIES)}
 
 
@@ -107,7 +118,12 @@ def _latent(
 
 
 def _quantities(
-    draws: Draws, X: np.ndarray, arm: np.ndarray, revenue: np.ndarray, scale: LatentScale
+    draws: Draws,
+    X: np.ndarray,
+    arm: np.ndarray,
+    revenue: np.ndarray,
+    scale: LatentScale,
+    rng: np.random.Generator,
 ) -> Float[np.ndarray, "quantities draws"]:
     latent = _latent(draws, X, scale)
     surfaces = evaluate(draws, X, scale, CHANNELS[Outcome.HURDLE])
@@ -129,9 +145,16 @@ def _quantities(
             lift[:, 0, 0],
             draws.sigma2.astype(float),
             np.abs(draws.mu_multiplier[:, 0, 0]).astype(float),
+            draws.arm_variance[:, 0].astype(float),
+            _count_splits(draws.mu_split, rng),
+            _count_splits(draws.tau_split, rng),
             likelihood,
         ]
     )
+
+
+def _count_splits(split: np.ndarray, rng: np.random.Generator) -> Float[np.ndarray, " draws"]:
+    return (split > 0).sum(axis=(1, 2)) + rng.random(len(split))
 
 
 def ecdf_band_level(
