@@ -11,7 +11,12 @@ CREDIBLE_STABILITY = 0.80
 
 
 def credible_segments(done: Round, stability: float = CREDIBLE_STABILITY) -> tuple[Segment, ...]:
-    """Segments that refits find again and in which some arm's effect is not zero."""
+    """Segments that refits find again and in which some arm's effect is not zero.
+
+    None without convergence: such draws support no claim about anybody.
+    """
+    if not done.analysis.converged:
+        return ()
     return tuple(
         s
         for s in done.analysis.segments
@@ -22,14 +27,14 @@ def credible_segments(done: Round, stability: float = CREDIBLE_STABILITY) -> tup
 def confidence(done: Round | None, candidates: Sequence[GraduationCandidate]) -> str:
     """How settled the experiment is.
 
-    High: the latest verdict is SHIP or STOP, the fit converged, and if it is SHIP a
-    candidate was sustained. Medium: a sustained candidate, a credible segment or a settled
-    verdict of a single round. Low otherwise, and always without convergence.
+    High: the fit converged, and the latest verdict is SHIP with a sustained candidate, or
+    STOP with none. Medium: a sustained candidate, a credible segment or a settled verdict,
+    but not these together. Low otherwise, and always without convergence.
     """
     if done is None or not done.analysis.converged:
         return "low"
     decision = done.analysis.recommendation.decision
-    if (decision is Decision.SHIP and candidates) or decision is Decision.STOP:
+    if (decision is Decision.SHIP and candidates) or (decision is Decision.STOP and not candidates):
         return "high"
     if candidates or credible_segments(done) or decision is not Decision.CONTINUE:
         return "medium"
@@ -58,9 +63,12 @@ def _segments(done: Round) -> str:
     found = credible_segments(done)
     of = f"{len(done.analysis.segments)} segments"
     if not found:
+        if not done.analysis.converged:
+            return f"Nothing can be said of the {of} before a fit converges."
         return f"None of the {of} is both stable over refits and clearly different from zero."
     names = ", ".join(f"{s.id} ({s.rule})" for s in found)
-    return f"Of the {of}, {len(found)} are stable and respond: {names}."
+    respond = "is stable and responds" if len(found) == 1 else "are stable and respond"
+    return f"Of the {of}, {len(found)} {respond}: {names}."
 
 
 def _change(rounds: Sequence[Round]) -> str:
