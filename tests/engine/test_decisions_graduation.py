@@ -118,7 +118,7 @@ def test_a_candidate_reads_as_in_the_tutorial_and_states_its_claim_level():
     (c,) = candidates([evidence(GOOD)] * 3)
     assert repr(c).splitlines() == [
         "GraduationCandidate — 'low_promo' @ depth > 1.07424, sustained 3 round(s)",
-        "expected loss if shipped: 0.0000/visitor P(lift > 0) = > 0.99",
+        "expected loss if shipped: 0.0000/visitor P(lift > 0) > 0.99",
         "value of one more round: 0.0000/visitor",
         "claim level: exploratory",
     ]

@@ -12,7 +12,6 @@ from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Outcome
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.segments import aipw_contrast, discover_segments, doubly_robust_scores
-from pytyche_engine.segments.choice import best_single_arm
 from pytyche_engine.segments.stability import stability_scores
 from pytyche_engine.segments.tree import fit_policy_tree
 
@@ -137,16 +136,17 @@ def test_strong_evidence_outvotes_a_model_that_sees_no_heterogeneity():
     assert "recency" in str(search.segments[0].rule)
 
 
-def test_aipw_overrules_the_model_on_the_best_single_arm_only_beyond_chance():
+def test_the_best_single_arm_can_be_given():
     rng = np.random.default_rng(0)
-    frame = shop(20_000, rng)
-    seen = hurdle(frame, common(frame, (0.0, 0.04, 0.0)), rng)
-    wrong = effects_of(np.tile([2.5, 2.0, 2.6], (20_000, 1)))
-    scores = doubly_robust_scores(seen, wrong)
-    assert aipw_contrast(scores).lift[1] > 3 * aipw_contrast(scores).lift_se[1]
-    assert ARMS[best_single_arm(scores, wrong)] == "low_promo"
+    frame = shop(1_000, rng)
     seen = hurdle(frame, common(frame, (0.0, 0.0, 0.0)), rng)
-    assert ARMS[best_single_arm(doubly_robust_scores(seen, wrong), wrong)] == "free_ship"
+    model = effects_of(np.tile([2.5, 2.0, 2.6], (1_000, 1)))
+    draws = draws_around(model)
+    assert discover_segments(seen, model, draws, n_refits=2).best_arm == "free_ship"
+    given = discover_segments(seen, model, draws, best_arm="control", n_refits=2)
+    assert given.best_arm == "control"
+    if not given.targeting_pays:
+        assert given.segments[0].recommended_arm == "control"
 
 
 def test_stability_needs_evidence_and_is_not_one_by_construction():

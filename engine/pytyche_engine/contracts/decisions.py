@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
-from pytyche_engine.contracts.money import amount, probability
+from pytyche_engine.contracts.money import amount, probability_is
 from pytyche_engine.contracts.rules import Rule
 
 
@@ -277,7 +277,7 @@ class GraduationCandidate:
             f"GraduationCandidate — '{self.treatment}' @ {self.rule}, "
             f"sustained {self.sustained_rounds} round(s)",
             f"expected loss if shipped: {amount(latest.expected_loss_if_shipped)}/visitor "
-            f"P(lift > 0) = {probability(latest.probability_positive)}",
+            f"P(lift > 0) {probability_is(latest.probability_positive)}",
             f"value of one more round: {amount(latest.expected_value_of_one_more_round)}/visitor",
             f"claim level: {self.claim_level.label}",
         )

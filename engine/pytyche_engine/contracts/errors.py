@@ -43,6 +43,10 @@ class FitError(PytycheError, RuntimeError):
 class FitCancelled(PytycheError):  # noqa: N818 - an answer to a request, not a fault
     """A fit was cancelled on request. The experiment is unchanged."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback: an answer needs none."""
+        return [str(self)]
+
 
 class TruthError(PytycheError):
     """Ground truth was asked for where there is none, or offered where it must not go."""

@@ -27,10 +27,15 @@ def probability(value: float) -> str:
     return f"{value:.2f}"
 
 
+def probability_is(value: float) -> str:
+    """A probability as the end of a phrase, e.g. ``= 0.96`` or ``> 0.99``."""
+    text = probability(value)
+    return text if text[0] in "<>" else f"= {text}"
+
+
 def probability_of(event: str, value: float) -> str:
     """A probability and what it is of, e.g. ``P(lift>0)=0.96`` or ``P(lift>0)>0.99``."""
-    text = probability(value).replace(" ", "")
-    return f"{event}{text}" if text[0] in "<>" else f"{event}={text}"
+    return event + probability_is(value).replace(" ", "")
 
 
 def money(value: float, currency: str = "$", digits: int = 4) -> str:

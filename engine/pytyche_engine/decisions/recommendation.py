@@ -9,7 +9,7 @@ from pytyche_engine.contracts.decisions import Decision, DecisionThresholds, Rec
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.errors import DesignError, FitError
 from pytyche_engine.contracts.estimates import Estimate
-from pytyche_engine.contracts.money import money, percent, probability
+from pytyche_engine.contracts.money import money, percent, probability, probability_is
 
 
 def recommend(
@@ -70,7 +70,7 @@ def recommend(
     evidence = _Evidence(
         treatment=draws.arms[k],
         lift=Estimate.from_draws(lift[:, k]),
-        control_rpv=control,
+        relative=float((lift[:, k] / rpv[:, 0]).mean()),
         practical=practical,
         tolerance=thresholds.loss_tolerance * control,
         positive=float((lift[:, k] > 0).mean()),
@@ -134,7 +134,7 @@ class _Evidence:
 
     treatment: str
     lift: Estimate
-    control_rpv: float
+    relative: float
     practical: float
     tolerance: float
     positive: float
@@ -178,9 +178,9 @@ def _verdict(
         loss, limit = _money_beside(e.loss, e.tolerance, currency)
         return Decision.SHIP, (
             f"'{e.treatment}' is estimated to lift RPV by {price(e.lift.mean)} per visitor "
-            f"({percent(e.lift.mean / e.control_rpv)}) with P(lift > 0) {_p(e.positive)} and "
-            f"P(lift > {practical}) {_p(e.better)}, and shipping it has an expected loss of "
-            f"{loss} per visitor, within the {limit} allowed. It would change if new data "
+            f"({percent(e.relative)}) with P(lift > 0) {probability_is(e.positive)} and "
+            f"P(lift > {practical}) {probability_is(e.better)}, and shipping it has an expected "
+            f"loss of {loss} per visitor, within the {limit} allowed. It would change if new data "
             "took any of these past its limit."
         )
     if not e.still_open:
@@ -234,11 +234,6 @@ def _finite_rpv(draws: GroupDraws, group: int) -> Float[np.ndarray, "draws arms"
             "the convergence of the fit."
         )
     return rpv
-
-
-def _p(value: float) -> str:
-    text = probability(value)
-    return text if text[0] in "<>" else f"= {text}"
 
 
 def _beside(value: float, limit: float) -> tuple[str, str]:

@@ -75,6 +75,7 @@ def conclude_round(
         cumulative,
         effects,
         group_draws,
+        best_arm=design.arms[int(everyone.rpv[:, 0].mean(axis=0).argmax())],
         max_depth=design.max_segment_depth,
         min_segment_share=design.min_segment_share,
         seed=seed,

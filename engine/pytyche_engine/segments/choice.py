@@ -1,4 +1,4 @@
-"""The best single arm, and whether a policy tree beats it on rows that did not choose it."""
+"""Whether a policy tree beats the best single arm on rows that did not choose it."""
 
 from dataclasses import dataclass
 
@@ -33,9 +33,6 @@ KEPT_SE = 1.0
 UNAIDED_SE = 2.5
 """The same where the model sees no gain: strong evidence outvotes a model that collapsed."""
 
-OVERRULE_SE = 2.0
-"""Standard errors by which AIPW must prefer another single arm to overrule the model's."""
-
 _Z_INTERVAL = 1.2815515655446004  # normal quantile at 0.90: the ends of an 80 % interval
 
 
@@ -58,19 +55,6 @@ def search_scores(dr: DoublyRobustScores, effects: VisitorEffects) -> Float[np.n
     """(n, K) the model's RPV plus `CORRECTION_SHARE` of the AIPW correction, round-weighted."""
     blended = effects.rpv + CORRECTION_SHARE * (dr.scores - effects.rpv)
     return blended * dr.weight[:, None]
-
-
-def best_single_arm(dr: DoublyRobustScores, effects: VisitorEffects) -> int:
-    """Code of the arm to give to everyone if everyone gets the same.
-
-    The highest posterior mean RPV, unless the AIPW estimate of another arm is more than
-    `OVERRULE_SE` standard errors above it; then the one furthest above.
-    """
-    best = int(np.argmax(effects.rpv.mean(axis=0)))
-    gain, se = weighted_mean(dr.scores - dr.scores[:, [best]], dr.weight)
-    overrules = gain > OVERRULE_SE * se
-    overrules[best] = False
-    return int(np.argmax(np.where(overrules, gain, -np.inf))) if overrules.any() else best
 
 
 def choose_tree(

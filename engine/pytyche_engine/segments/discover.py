@@ -11,7 +11,7 @@ from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
-from pytyche_engine.segments.choice import best_single_arm, choose_tree, search_scores
+from pytyche_engine.segments.choice import choose_tree, search_scores
 from pytyche_engine.segments.scores import doubly_robust_scores
 from pytyche_engine.segments.search import MAX_DEPTH
 from pytyche_engine.segments.stability import stability_scores
@@ -22,6 +22,7 @@ def discover_segments(
     effects: VisitorEffects,
     group_draws: Callable[[Float[np.ndarray, "n groups"], tuple[str, ...]], GroupDraws],
     *,
+    best_arm: str | None = None,
     max_depth: int = 3,
     min_segment_share: float = 0.10,
     seed: int = 0,
@@ -29,11 +30,11 @@ def discover_segments(
 ) -> SegmentSearch:
     """Search policy trees of every depth and keep one only if routing by it pays.
 
-    How the best single arm and the tree are chosen, and what the value of targeting is, is
-    written at `choice.best_single_arm` and `choice.choose_tree`; stability at
-    `stability.stability_scores`. The folds of the cross-fitted value share one fitted model
-    that has seen all rows. AIPW corrections undo that to first order only, so the value leans
-    to the optimistic side where the model overfits.
+    How the tree is chosen, and what the value of targeting is, is written at
+    `choice.choose_tree`; stability at `stability.stability_scores`. The folds of the
+    cross-fitted value share one fitted model that has seen all rows. AIPW corrections undo
+    that to first order only, so the value leans to the optimistic side where the model
+    overfits.
 
     GATEs and P(best) come from `group_draws`, which is called once. Segments found on the
     rows that also estimate them are claimed as exploratory. One segment for everyone was not
@@ -44,6 +45,8 @@ def discover_segments(
         effects: the model's posterior means and spreads for the same visitors.
         group_draws: posterior draws for weighted groups, from an (n, G) membership and G
             names.
+        best_arm: the arm to give to everyone if everyone gets the same; by default the one
+            with the highest posterior mean RPV in `effects`.
         max_depth: most questions on a path, 0 to 3.
         min_segment_share: smallest share of visitors in a segment, up to 0.5.
         seed: of folds and refits.
@@ -59,7 +62,11 @@ def discover_segments(
             f"The smallest segment share is {min_segment_share}; use a share over 0, up to 0.5."
         )
     dr = doubly_robust_scores(observations, effects)
-    best = best_single_arm(dr, effects)
+    best = (
+        int(np.argmax(effects.rpv.mean(axis=0)))
+        if best_arm is None
+        else observations.arms.index(best_arm)
+    )
     fold_seed, refit_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
     choice = choose_tree(observations, effects, dr, best, max_depth, min_segment_share, fold_seed)
     leaf = choice.tree.assign(observations.features)
