@@ -31,7 +31,7 @@ class Counting:
 
     def __init__(self, source=None):
         self.source = source or simulated()
-        self.columns = self.source.columns
+        self.columns = simulated().columns
         self.calls = 0
 
     def __call__(self, round_index, plan):

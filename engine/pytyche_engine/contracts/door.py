@@ -1,6 +1,5 @@
 """The one door: a tidy frame becomes `Observations`, or an error says what to mend."""
 
-import warnings
 from collections.abc import Collection, Set
 from dataclasses import replace
 
@@ -37,6 +36,7 @@ from pytyche_engine.contracts.revenue import (
     read_amounts,
     settle_refunds,
 )
+from pytyche_engine.contracts.warn import warn
 
 SIZE_TOLERANCE = 0.2
 """How far a round's size may be from the plan's before it is pointed out."""
@@ -123,7 +123,7 @@ def read_round(
     notices += arm_notices(arms, arm, revenue, outcome)
     notices += _size_notice(len(frame), plan)
     for notice in notices:
-        warnings.warn(notice, DataNotice, stacklevel=2)
+        warn(notice, DataNotice)
     return Observations(
         arms=arms,
         visitor_id=visitor_id,
