@@ -513,6 +513,24 @@ def test_a_cancelled_fit_leaves_everything_as_it_was_and_its_data_are_used_again
     assert source.calls == 1
 
 
+def test_a_cancel_in_the_last_moment_and_a_finished_round_exclude_each_other():
+    exp = experiment()
+    with exp._lock:  # the round is concluded, but cannot be handed over yet
+        job = loop.Job(lambda control: exp._work(served, control))
+        served = quietly(loop.read_served, simulated()(0, exp.plan), exp.plan, exp._spec, ())
+        job.start()
+        wait_for = time.monotonic() + 60
+        while job.latest is None or job.latest.stage is not Stage.PLAN:
+            assert time.monotonic() < wait_for
+            time.sleep(0.005)
+        time.sleep(0.2)
+        job.cancel()
+        with pytest.raises(FitCancelled):
+            job.result()
+    job._thread.join(5)
+    assert exp.history == ()
+
+
 def test_a_changed_plan_asks_the_source_again():
     source = Counting()
     exp = experiment(generator=source)
