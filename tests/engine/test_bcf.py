@@ -1,6 +1,7 @@
 """The sampler against closed forms, its own prior and its own symmetries."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import jax
 import numpy as np
@@ -252,3 +253,20 @@ def test_latent_scale_is_that_of_the_data():
     assert scale.centre == pytest.approx(np.log(50), abs=0.05)
     assert scale.scale == pytest.approx(0.5, abs=0.03)
     assert np.isfinite(LatentScale.of(np.array([5.0, 0.0])).scale)
+
+
+def test_an_error_in_one_chain_ends_the_others_and_is_raised(monkeypatch):
+    module = import_module("pytyche_engine.bcf.fit")  # the package has a function of that name
+
+    real, calls = module.run_chunk, []
+
+    def failing(key, state, saved, skip):
+        calls.append(key)
+        if len(calls) == 3:
+            raise RuntimeError("out of memory")
+        return real(key, state, saved, skip)
+
+    monkeypatch.setattr(module, "run_chunk", failing)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fit(trial(), settings=replace(QUICK, num_draws=100_000), seed=1)
+    assert len(calls) < 20

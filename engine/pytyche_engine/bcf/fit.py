@@ -2,10 +2,10 @@
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -82,7 +82,7 @@ def fit(
     monitor = X[:, _evenly(len(observations), MONITOR_ROWS)]
     chunks = _plan_chunks(settings, len(observations))
 
-    def chain(index: int) -> Draws:
+    def chain(index: int, halt: threading.Event) -> Draws:
         rng = np.random.default_rng([seed, index])
         state = init_state(
             X,
@@ -96,7 +96,9 @@ def fit(
             rng,
         )
         key = jax.random.fold_in(jax.random.key(seed), index)
-        return _run_chain(index, key, state, chunks, monitor, scale, settings, control, progress)
+        return _run_chain(
+            index, key, state, chunks, monitor, scale, settings, control, progress, halt
+        )
 
     progress.stage(Stage.COMPILE)
     parts = _run_chains(chain, settings.num_chains)
@@ -118,10 +120,16 @@ def fit(
     )
 
 
-def _run_chains(chain: Any, count: int) -> list[Draws]:
-    """Run chains in threads; the first error ends the fit and is raised."""
+def _run_chains(chain: Callable[[int, threading.Event], Draws], count: int) -> list[Draws]:
+    """Run chains in threads; the first error halts the others and is raised."""
+    halt = threading.Event()
     with ThreadPoolExecutor(max_workers=min(count, os.cpu_count() or 1)) as pool:
-        futures = [pool.submit(chain, index) for index in range(count)]
+        futures = [pool.submit(chain, index, halt) for index in range(count)]
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            if error := future.exception():
+                halt.set()
+                raise error
         return [future.result() for future in futures]
 
 
@@ -135,10 +143,13 @@ def _run_chain(
     settings: Settings,
     control: Control,
     progress: ProgressReporter,
+    halt: threading.Event,
 ) -> Draws:
     kept: list[Draws] = []
     for call in range(chunks.warm_up_calls + chunks.draw_calls):
         control.checkpoint()
+        if halt.is_set():
+            raise FitError("Another chain of this fit failed.")
         warm = call < chunks.warm_up_calls
         skip = chunks.warm_up_skip if warm else settings.thin
         if call == 0:

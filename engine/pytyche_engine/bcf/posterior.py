@@ -2,6 +2,7 @@
 
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -215,7 +216,15 @@ class Posterior:
                 seed=meta["seed"],
                 n_visitors=meta["n_visitors"],
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            EOFError,
+            BadZipFile,
+            zlib.error,
+        ) as error:
             raise StoreError(
                 f"The posterior in '{folder.name}' cannot be read: {error}. Restore the folder "
                 "from a copy, or fit the round again."

@@ -31,12 +31,16 @@ class ProgressReporter:
         self._lifts: list[list[Float[np.ndarray, "draws treatments"]]] = [
             [] for _ in range(settings.num_chains)
         ]
-        self._started = self._stage_started = time.monotonic()
+        self._started = self._stage_started = self._now()
         self._stage = Stage.READ
         self._stage_seconds: dict[str, float] = {}
         self._last_report = self._last_diagnosis = 0.0
         self._interim: tuple[InterimLift, ...] = ()
         self._clock: list[tuple[float, int]] = []
+
+    def _now(self) -> float:
+        """Seconds of work, which stand still while the job is paused."""
+        return time.monotonic() - self._control.paused_seconds
 
     def stage(self, stage: Stage) -> None:
         """Enter a stage and say so."""
@@ -57,7 +61,7 @@ class ProgressReporter:
                 self._enter(Stage.WARM_UP)
             if self._stage is Stage.WARM_UP and slowest >= self._settings.num_warm_up:
                 self._enter(Stage.SAMPLE)
-            now = time.monotonic()
+            now = self._now()
             self._clock.append((now, sum(self._done)))
             finished = slowest >= self._settings.num_iterations
             if now - self._last_diagnosis >= _DIAGNOSE_SECONDS or finished:
@@ -68,7 +72,7 @@ class ProgressReporter:
                 self._emit()
 
     def _enter(self, stage: Stage) -> None:
-        now = time.monotonic()
+        now = self._now()
         self._stage_seconds[self._stage.value] = (
             self._stage_seconds.get(self._stage.value, 0.0) + now - self._stage_started
         )
@@ -104,7 +108,7 @@ class ProgressReporter:
         return max(left, 0) * seconds / iterations
 
     def _emit(self) -> None:
-        now = time.monotonic()
+        now = self._now()
         seconds = dict(self._stage_seconds)
         seconds[self._stage.value] = seconds.get(self._stage.value, 0.0) + now - self._stage_started
         self._control.emit(

@@ -15,13 +15,11 @@ class Labels:
         name: the experiment's name.
         metric: what is measured.
         currency: symbol printed with money.
-        source: where the data come from, in words.
     """
 
     name: str = "experiment"
     metric: str = "revenue_per_visitor"
     currency: str = "$"
-    source: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,7 +102,7 @@ def sequential_experiment(
         ExperimentSpec(
             design=design,
             columns=_column_mapping(columns, generator),
-            labels=Labels(name, metric, currency, str(getattr(generator, "description", ""))),
+            labels=Labels(name, metric, currency),
             settings=settings or Settings(),
             graduation_rule=graduation_rule or ExpectedLossRule(),
             thresholds=thresholds or DecisionThresholds(),

@@ -1,6 +1,7 @@
 """Pause, resume and cancel, shared by the thread that works and those that watch."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from pytyche_engine.contracts.errors import FitCancelled
@@ -23,6 +24,8 @@ class Control:
         self._running = threading.Event()
         self._running.set()
         self._sealed = False
+        self._paused_since: float | None = None
+        self._paused_before = 0.0
         self._on_event = on_event
 
     def cancel(self) -> bool:
@@ -39,11 +42,27 @@ class Control:
 
     def pause(self) -> None:
         """Ask the worker to wait at its next checkpoint."""
-        self._running.clear()
+        with self._lock:
+            self._running.clear()
+            if self._paused_since is None:
+                self._paused_since = time.monotonic()
 
     def resume(self) -> None:
         """Let a paused worker go on."""
-        self._running.set()
+        with self._lock:
+            self._paused_before = self._paused()
+            self._paused_since = None
+            self._running.set()
+
+    @property
+    def paused_seconds(self) -> float:
+        """How long the job has been paused, all pauses together."""
+        with self._lock:
+            return self._paused()
+
+    def _paused(self) -> float:
+        now = 0.0 if self._paused_since is None else time.monotonic() - self._paused_since
+        return self._paused_before + now
 
     @property
     def state(self) -> JobState:
