@@ -45,7 +45,7 @@ class FitCancelled(PytycheError):  # noqa: N818 - an answer to a request, not a 
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in place of a traceback: an answer needs none."""
-        return [str(self)]
+        return [f"{type(self).__name__}: {self}"]
 
 
 class TruthError(PytycheError):
