@@ -190,6 +190,11 @@ def _share_row(shares: Mapping[str, float], arms: Sequence[str]) -> Float[np.nda
 
 
 CellRole = Literal["control", "explore", "optimized", "hypothesis"]
+_ROLES: Mapping[str, CellRole] = {
+    "control": "control",
+    "explore": "explore",
+    "optimized": "optimized",
+}
 
 
 @dataclass(frozen=True)
@@ -218,7 +223,7 @@ class Cell:
     @property
     def role(self) -> CellRole:
         """The cell's part in the loop, by its name."""
-        return self.id if self.id in ("control", "explore", "optimized") else "hypothesis"  # type: ignore[return-value]
+        return _ROLES.get(self.id, "hypothesis")
 
 
 @dataclass(frozen=True)
