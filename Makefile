@@ -53,8 +53,9 @@ $(STAMPS)/js: js/node_modules/.installed $(shell find js -path js/node_modules -
 	@cd js && npm run --silent build
 	@touch $@
 
+# In a container people are often root, which Jupyter wants to be told.
 lab: setup
-	$(BIN)/jupyter lab notebooks/01_first_adaptive_experiment.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_first_adaptive_experiment.ipynb
 
 # Small enough for two cores; the notebook's own size is larger.
 demo: export PYTYCHE_INITIAL_VISITORS ?= 2000
