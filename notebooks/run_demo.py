@@ -65,7 +65,7 @@ class Recorder(io.TextIOBase):
 
 def run_cell(shell: InteractiveShell, source: str, console: Console) -> tuple[list[Any], bool]:
     """Run a cell; its outputs for the notebook, and whether it ended well."""
-    out, err = Recorder(sys.__stdout__), Recorder(sys.__stderr__)  # type: ignore[arg-type]
+    out, err = Recorder(sys.__stdout__), Recorder(sys.__stderr__)  # type: ignore[arg-type]  # a script has both
     values: list[Any] = []
     shell.display_trap.hook = values.append  # what a cell's last line gives
     sys.stdout, sys.stderr = out, err
@@ -130,7 +130,7 @@ def drawable(data: dict[str, Any]) -> dict[str, Any]:
 def main(notebook: Path, page: Path) -> int:
     """Run every cell, write the page; 1 if a cell failed."""
     console = Console(highlight=False)
-    warnings.showwarning = print_warning  # type: ignore[assignment]
+    warnings.showwarning = print_warning  # type: ignore[assignment]  # the documented hook
     nb = nbformat.read(notebook, as_version=4)
     shell = InteractiveShell.instance(colors="nocolor")
     started = time.monotonic()

@@ -55,7 +55,7 @@ def _borrow_help() -> None:
     sequential_experiment.__doc__ = (sequential_experiment.__doc__ or "") + (
         engine.sequential_experiment.__doc__ or ""
     )
-    sequential_experiment.__signature__ = theirs.replace(  # type: ignore[attr-defined]
+    sequential_experiment.__signature__ = theirs.replace(  # type: ignore[attr-defined]  # read by inspect
         parameters=[*theirs.parameters.values(), ours]
     )
 

@@ -4,8 +4,8 @@ import concurrent.futures.thread  # noqa: F401 - registers its own exit first; s
 import threading
 import time
 import weakref
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Generator
+from typing import Any, Generic, TypeVar, cast
 
 from pytyche_engine.contracts.errors import FitCancelled
 from pytyche_engine.jobs.control import CANCELLED, Control
@@ -20,7 +20,7 @@ EXIT_SECONDS = 2.0
 """How long the interpreter's exit waits for threads to reach a checkpoint."""
 
 _POLL_SECONDS = 0.1
-_live: "weakref.WeakSet[Job]" = weakref.WeakSet()  # type: ignore[type-arg]
+_live: "weakref.WeakSet[Job[Any]]" = weakref.WeakSet()
 
 
 class Job(Generic[T]):
@@ -123,9 +123,9 @@ class Job(Generic[T]):
             raise
         if self._error is not None:
             raise self._error
-        return self._result  # type: ignore[return-value]
+        return cast("T", self._result)
 
-    def __await__(self):  # type: ignore[no-untyped-def]
+    def __await__(self) -> Generator[Any, None, T]:
         import asyncio
 
         async def wait() -> T:
@@ -176,4 +176,4 @@ def _stop_all() -> None:
 
 
 # Called last registered first, hence before the one of concurrent.futures, imported above.
-threading._register_atexit(_stop_all)  # type: ignore[attr-defined]
+threading._register_atexit(_stop_all)  # type: ignore[attr-defined]  # private, not in typeshed
