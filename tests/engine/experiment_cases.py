@@ -15,7 +15,14 @@ from pytyche_engine.sources import simulated_experiment_generator
 ARMS = ("control", "low_promo", "free_ship")
 SIZES = (32, 16, 16)
 SETTINGS = Settings(
-    num_trees_mu=10, num_trees_tau=5, num_chains=2, num_warm_up=40, num_draws=30, thin=1
+    num_trees_mu=10,
+    num_trees_tau=5,
+    num_chains=2,
+    num_warm_up=40,
+    num_warm_up_warm=20,
+    min_draws=30,
+    max_draws=30,
+    thin=1,
 )
 
 

@@ -11,17 +11,20 @@ from scipy.stats import norm
 from trials import trial
 
 from pytyche_engine.bcf import Settings, fit
+from pytyche_engine.bcf.chain import run_chunk
 from pytyche_engine.bcf.draws import _forest_values, draws_of_trace
 from pytyche_engine.bcf.encoding import learn_encoding
-from pytyche_engine.bcf.fit import run_chunk
-from pytyche_engine.bcf.state import LatentScale, init_state
+from pytyche_engine.bcf.start import Encoded, cold_start, init_state
+from pytyche_engine.bcf.state import LatentScale
 from pytyche_engine.calibration import ecdf_band_level, prior_sbc_ranks
 from pytyche_engine.calibration.prior_sbc import QUANTITIES, SMALL_SETTINGS
 from pytyche_engine.contracts.errors import DataError, FitCancelled
 from pytyche_engine.contracts.observations import Outcome
 from pytyche_engine.jobs import Control
 
-QUICK = Settings(num_trees_mu=10, num_trees_tau=5, num_warm_up=100, num_draws=200, thin=2)
+QUICK = Settings(
+    num_trees_mu=10, num_trees_tau=5, num_warm_up=100, min_draws=200, max_draws=200, thin=2
+)
 
 
 @pytest.fixture(scope="module")
@@ -88,18 +91,18 @@ def test_names_of_treatments_do_not_matter(hurdle):
 
 def _chain(observations, settings=QUICK, seed=0):
     encoding = learn_encoding(observations.features, observations.schema, settings.num_cuts)
-    state = init_state(
-        encoding.encode(observations.features),
-        encoding.max_split,
-        observations.arm,
-        observations.revenue,
-        observations.n_arms,
-        observations.outcome,
-        LatentScale.of(observations.revenue),
-        settings,
-        np.random.default_rng(seed),
-    )
-    return jax.random.key(seed), state
+    data = Encoded(
+        X=encoding.encode(observations.features),
+        max_split=encoding.max_split,
+        mu_only=np.zeros(len(encoding.columns), dtype=bool),
+        arm=observations.arm,
+        revenue=observations.revenue,
+        n_arms=observations.n_arms,
+        outcome=observations.outcome,
+        scale=LatentScale.of(observations.revenue),
+    ).padded()
+    rng = np.random.default_rng(seed)
+    return jax.random.key(seed), init_state(data, cold_start(data, settings, rng), settings, rng)
 
 
 def test_cutting_a_run_into_chunks_changes_no_draw():
@@ -116,7 +119,7 @@ def test_cutting_a_run_into_chunks_changes_no_draw():
 def test_residuals_are_what_trees_and_scalars_leave():
     key, state = _chain(trial())
     state, _ = run_chunk(key, state, 50, 6)
-    arm = np.concatenate([np.full(b.stop - b.start, b.arm) for b in state.layout.blocks])
+    arm = np.asarray(state.arm)
     rows = np.arange(len(arm))
     mu = _forest_values(state.X, state.mu.var_tree, state.mu.split_tree, state.mu.leaf_tree)[0]
     tau = _forest_values(
@@ -226,7 +229,7 @@ def test_constant_effects_collapse_and_a_split_effect_is_found():
 def test_cancel_stops_a_fit_between_chunks():
     control = Control(lambda event: control.cancel() if event.iteration else None)
     with pytest.raises(FitCancelled):
-        fit(trial(), settings=replace(QUICK, num_draws=100_000), control=control)
+        fit(trial(), settings=replace(QUICK, min_draws=100_000, max_draws=100_000), control=control)
 
 
 def test_progress_tells_stages_lifts_and_an_end():
@@ -237,7 +240,7 @@ def test_progress_tells_stages_lifts_and_an_end():
     assert [e.stage for e in events] == sorted(
         (e.stage for e in events), key=["read", "compile", "warm up", "sample"].index
     )
-    assert last.iteration == last.total_iterations == QUICK.num_iterations
+    assert last.iteration == last.total_iterations == 500
     draws = posterior.effects(observations.features)
     for lift, k in zip(last.interim, (1, 2), strict=True):
         # Interim lifts are over 256 of the 600 visitors.
@@ -256,7 +259,7 @@ def test_latent_scale_is_that_of_the_data():
 
 
 def test_an_error_in_one_chain_ends_the_others_and_is_raised(monkeypatch):
-    module = import_module("pytyche_engine.bcf.fit")  # the package has a function of that name
+    module = import_module("pytyche_engine.bcf.chain")
 
     real, calls = module.run_chunk, []
 
@@ -268,5 +271,5 @@ def test_an_error_in_one_chain_ends_the_others_and_is_raised(monkeypatch):
 
     monkeypatch.setattr(module, "run_chunk", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
-        fit(trial(), settings=replace(QUICK, num_draws=100_000), seed=1)
+        fit(trial(), settings=replace(QUICK, min_draws=100_000, max_draws=100_000), seed=1)
     assert len(calls) < 20

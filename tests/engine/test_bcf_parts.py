@@ -6,7 +6,7 @@ import pytest
 
 from pytyche_engine.bcf.diagnostics import by_chain, ess, r_hat
 from pytyche_engine.bcf.encoding import MAX_LEVELS, learn_encoding
-from pytyche_engine.bcf.layout import SMALLEST_BLOCK, arrange, bucket
+from pytyche_engine.bcf.layout import SMALLEST_BLOCK, arrange, bucket, pad_columns
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import Feature, FeatureKind, FeatureSchema
@@ -58,25 +58,38 @@ def test_columns_without_a_choice_are_left_out():
     assert [(c.feature, c.level) for c in encoding.columns] == [("b", "True")]
 
 
-def test_rows_are_converters_first_and_arms_apart():
-    rng = np.random.default_rng(1)
-    arm, converted = rng.integers(0, 3, 500), rng.random(500) < 0.2
-    layout, rows = arrange(arm, converted, 3)
+@pytest.mark.parametrize("n_devices", [1, 3])
+def test_rows_are_converters_first_on_every_device(n_devices):
+    converted = np.random.default_rng(1).random(500) < 0.2
+    layout, rows = arrange(converted, 3, n_devices)
     assert sorted(rows[rows >= 0]) == list(range(500))
-    for i, block in enumerate(layout.blocks):
-        here = rows[block.start : block.stop]
-        here = here[here >= 0]
-        assert (arm[here] == block.arm).all()
-        assert (converted[here] == (i < 3)).all()
-    assert layout.n_severity_rows == layout.blocks[2].stop
+    for device in rows.reshape(n_devices, layout.n_rows):
+        first = device[: layout.n_severity_rows]
+        rest = device[layout.n_severity_rows :]
+        assert converted[first[first >= 0]].all()
+        assert not converted[rest[rest >= 0]].any()
+
+
+def test_data_sets_of_one_size_share_a_shape():
+    rng = np.random.default_rng(2)
+    shapes = {arrange(rng.random(30_000) < 0.05, 3)[0] for _ in range(20)}
+    assert len(shapes) <= 2
 
 
 @pytest.mark.parametrize("size", [0, 1, 32, 33, 100, 1000, 123_457])
 def test_buckets_are_few_and_waste_little(size):
     padded = bucket(size)
     assert padded >= max(size, SMALLEST_BLOCK)
-    assert padded <= max(size * 1.13, SMALLEST_BLOCK)
+    assert padded <= max(size * 1.07, size + SMALLEST_BLOCK)
+    assert padded % SMALLEST_BLOCK == 0
     assert bucket(padded) == padded
+
+
+@pytest.mark.parametrize(("p", "padded"), [(0, 8), (1, 8), (8, 8), (9, 16)])
+def test_columns_are_padded_with_zeros(p, padded):
+    X = np.ones((p, 4), dtype=np.uint8)
+    assert pad_columns(X).shape == (padded, 4)
+    assert pad_columns(X).sum() == 4 * p
 
 
 def test_r_hat_and_ess_of_chains_with_known_autocorrelation():
@@ -102,7 +115,8 @@ def test_chains_are_cut_to_the_shortest():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"num_draws": 0}, {"num_warm_up": -1}, {"max_depth": 9}, {"num_cuts": 255}]
+    "wrong",
+    [{"min_draws": 0}, {"max_draws": 1}, {"num_warm_up": -1}, {"max_depth": 9}, {"num_cuts": 255}],
 )
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(DesignError, match=next(iter(wrong))):

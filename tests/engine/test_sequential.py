@@ -50,7 +50,7 @@ from pytyche_engine.jobs import JobState, Stage
 pytestmark = pytest.mark.timeout(120)
 
 SOON = 1.0
-LONG = replace(SETTINGS, num_draws=600)
+LONG = replace(SETTINGS, min_draws=600, max_draws=600)
 """The same compiled code, run long enough to be stopped on the way."""
 
 
@@ -550,7 +550,7 @@ def test_a_paused_fit_stands_still_and_goes_on_to_the_same_draws(uninterrupted):
     until_paused(job)
     time.sleep(0.4)  # each chain may end the chunk it is in
     held = job.latest.iteration
-    assert held < LONG.num_iterations
+    assert held < LONG.num_warm_up + LONG.min_draws
     time.sleep(0.3)
     assert job.latest.iteration == held
     assert exp.history == ()
@@ -827,7 +827,8 @@ def test_a_strong_effect_graduates_once_it_was_sustained():
         return frame.assign(revenue=spent)
 
     exp = experiment(
-        generator=source, settings=replace(SETTINGS, num_warm_up=400, num_draws=400, thin=2)
+        generator=source,
+        settings=replace(SETTINGS, num_warm_up=400, min_draws=400, max_draws=400, thin=2),
     )
     first = quietly(next, exp)
     assert first.analysis.converged, first.analysis.convergence

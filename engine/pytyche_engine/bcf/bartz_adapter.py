@@ -8,6 +8,8 @@ CI ran. What each name does, in bartz's own vocabulary:
 - ``adapt_leaf_trees_to_grow_indices``: copy a leaf's value to the children it may get.
 - ``apply_moves_to_leaf_indices``: fold the last sweep's pending prunes into leaf indices.
 - ``apply_grow_to_indices``: move rows to the proposed children.
+- ``shard_map_state``: run a step on every device's own rows, where there is a mesh;
+  ``partition_specs``: how a state's arrays are spread over it.
 - ``apply_moves_to_split_trees``, ``apply_moves_to_affluence_trees``: settle the outcome.
 """
 
@@ -22,6 +24,8 @@ from bartz.mcmcstep import StepConfig as StepConfig
 from bartz.mcmcstep import make_p_nonterminal as make_p_nonterminal
 from bartz.mcmcstep._moves import Moves as Moves
 from bartz.mcmcstep._moves import propose_moves as propose_moves
+from bartz.mcmcstep._state import partition_specs as partition_specs
+from bartz.mcmcstep._state import shard_map_state as shard_map_state
 from bartz.mcmcstep._step import (
     adapt_leaf_trees_to_grow_indices as adapt_leaf_trees_to_grow_indices,
 )

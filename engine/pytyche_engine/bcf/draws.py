@@ -163,28 +163,32 @@ def _forest_values(
     groups: int = 1,
 ) -> Float32[Array, "groups channels n"]:
     trees, channels, _ = leaf.shape
-    n = X.shape[1]
-    rows = jnp.arange(n)
 
     def add(total: Array, tree: tuple[Array, Array, Array, Array]) -> tuple[Array, None]:
         v, s, value, group = tree
-
-        def descend(_: int, node: Array) -> Array:
-            inner = jnp.minimum(node, s.shape[0] - 1)
-            cut = jnp.where(node < s.shape[0], s[inner], 0)
-            child = 2 * node + (X[v[inner], rows] >= cut)
-            return jnp.where(cut == 0, node, child)
-
-        # Only as deep as this tree is: most are stumps or have one split.
-        node = lax.fori_loop(0, _depth(s), descend, jnp.ones(n, jnp.int32))
-        return total.at[group].add(value[:, node]), None
+        return total.at[group].add(value[:, find_leaves(X, v, s)]), None
 
     group = jnp.repeat(jnp.arange(groups), trees // groups)
-    total, _ = lax.scan(add, jnp.zeros((groups, channels, n)), (var, split, leaf, group))
+    total, _ = lax.scan(add, jnp.zeros((groups, channels, X.shape[1])), (var, split, leaf, group))
     return total
 
 
-def _depth(split: UInt[Array, " half"]) -> Array:
-    """Number of levels with decisions in a tree."""
-    level = jnp.log2(jnp.maximum(jnp.arange(split.shape[0]), 1)).astype(jnp.int32) + 1
-    return jnp.max(jnp.where(split > 0, level, 0))
+def find_leaves(
+    X: UInt8[Array, "p n"], var: UInt[Array, " half"], split: UInt[Array, " half"]
+) -> UInt8[Array, " n"]:
+    """The leaf (heap index, root 1) that each visitor falls into.
+
+    Goes through the tree's decisions, all visitors at each: trees have few decisions, and a
+    decision reads one column from end to end.
+    """
+    half = len(split)
+    # A parent's index is below its children's.
+    decisions = jnp.sort(jnp.where(split > 0, jnp.arange(half), half))
+
+    def decide(i: int, node: Array) -> Array:
+        at = decisions[i]
+        right = X[var[at]] >= split[at]
+        return jnp.where(node == at.astype(jnp.uint8), (2 * at).astype(jnp.uint8) + right, node)
+
+    start = jnp.ones(X.shape[1], jnp.uint8)
+    return lax.fori_loop(0, jnp.sum(split > 0), decide, start)

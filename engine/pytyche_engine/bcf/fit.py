@@ -2,49 +2,36 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import numpy as np
-from jaxtyping import UInt8
 
-from pytyche_engine.bcf.bartz_adapter import run_mcmc
-from pytyche_engine.bcf.draws import (
-    Draws,
-    HurdleTrace,
-    concat_draws,
-    draws_of_trace,
-    evaluate,
-)
-from pytyche_engine.bcf.encoding import learn_encoding
+from pytyche_engine.bcf.chain import Chain, Lifts, advance
+from pytyche_engine.bcf.devices import place
+from pytyche_engine.bcf.draws import Draws, concat_draws
+from pytyche_engine.bcf.encoding import Encoding, extend_encoding, learn_encoding
+from pytyche_engine.bcf.monitor import Monitor, passed
 from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.progress import ProgressReporter
+from pytyche_engine.bcf.propensities import (
+    is_propensity,
+    schema_with_propensities,
+    with_propensities,
+)
 from pytyche_engine.bcf.settings import Settings
-from pytyche_engine.bcf.state import HurdleState, LatentScale, init_state
-from pytyche_engine.bcf.step import hurdle_step
+from pytyche_engine.bcf.start import Encoded, cold_start, init_state, warm_start
+from pytyche_engine.bcf.state import CHANNELS, LatentScale
+from pytyche_engine.contracts.convergence import Sampling
 from pytyche_engine.contracts.errors import FitError
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.jobs.control import Control
 from pytyche_engine.jobs.events import Stage
 
-MONITOR_ROWS = 256
-"""Visitors that interim lifts are averaged over."""
-
-# Tracing is serialised: bartz counts how often its loop is traced in a module global.
-_tracing = threading.Lock()
-
-
-@dataclass(frozen=True)
-class _Chunks:
-    """How a chain is cut: every call to `run_mcmc` keeps ``saved`` draws."""
-
-    saved: int
-    warm_up_calls: int
-    warm_up_skip: int
-    draw_calls: int
+CHECK_DRAWS = 50
+"""Draws of each chain between two looks at convergence."""
 
 
 def fit(
@@ -52,6 +39,8 @@ def fit(
     *,
     settings: Settings | None = None,
     seed: int = 0,
+    previous: Posterior | None = None,
+    num_data_devices: int = 1,
     control: Control | None = None,
     progress: ProgressReporter | None = None,
 ) -> Posterior:
@@ -61,48 +50,90 @@ def fit(
         observations: validated data, of one or more rounds.
         settings: sampler settings.
         seed: the same seed, data and machine give the same draws.
+        previous: an earlier fit of the same experiment. Chains start from its forests if it
+            has the same arms, outcome and tree sizes, else cold.
+        num_data_devices: JAX devices that the visitors of a chain are spread over. Chains are
+            dealt out to the groups of devices there are.
         control: obeys its pause and cancel between chunks.
         progress: where progress goes; by default events of `control`.
 
+    Sampling ends when R-hat and effective sample size of the lifts, of everyone and of halves
+    of the visitors, have passed, between ``settings.min_draws`` and ``settings.max_draws``;
+    the posterior's ``sampling`` says which it was.
+
     Raises:
         FitCancelled: if the control was cancelled.
-        FitError: if the sampler produced numbers that are not finite.
+        FitError: if the sampler produced numbers that are not finite, or there are fewer
+            devices than asked for.
     """
     settings = settings or Settings()
     control = control or Control()
     _use_compilation_cache()
     progress = progress or ProgressReporter(control, observations, settings)
     progress.stage(Stage.READ)
-    encoding = learn_encoding(observations.features, observations.schema, settings.num_cuts)
-    X, max_split = encoding.encode(observations.features), encoding.max_split
-    if not len(max_split):
-        # Without features the forests are constants: one column that cannot be split.
-        X, max_split = np.zeros((1, len(observations)), np.uint8), np.zeros(1, np.uint8)
-    scale = LatentScale.of(observations.revenue)
-    monitor = X[:, _evenly(len(observations), MONITOR_ROWS)]
-    chunks = _plan_chunks(settings, len(observations))
+    if previous is not None and not previous.can_start(observations, settings):
+        previous = None
+    warm_up = settings.num_warm_up if previous is None else settings.num_warm_up_warm
+    encoding, typical = _learn_encoding(observations, settings, previous)
+    data = _encode(observations, encoding)
+    monitor = Monitor.of(data.X)
+    channels = CHANNELS[data.outcome]
 
-    def chain(index: int, halt: threading.Event) -> Draws:
+    halt = threading.Event()
+
+    def begin(index: int) -> Chain:
         rng = np.random.default_rng([seed, index])
-        state = init_state(
-            X,
-            max_split,
-            observations.arm,
-            observations.revenue,
-            observations.n_arms,
-            observations.outcome,
-            scale,
-            settings,
-            rng,
+        first = (
+            cold_start(data, settings, rng)
+            if previous is None
+            else warm_start(previous.draws, index, channels, previous.scale, data.scale)
         )
-        key = jax.random.fold_in(jax.random.key(seed), index)
-        return _run_chain(
-            index, key, state, chunks, monitor, scale, settings, control, progress, halt
-        )
+        state = init_state(data, first, settings, rng, place(index, num_data_devices))
+        return Chain(index, jax.random.fold_in(jax.random.key(seed), index), state)
 
-    progress.stage(Stage.COMPILE)
-    parts = _run_chains(chain, settings.num_chains)
-    draws = concat_draws(parts)
+    def watch(draws: Draws) -> Lifts:
+        lifts = monitor.lifts(draws, data.scale, channels)
+        progress.saw(int(draws.chain[0]), lifts[:, 0])
+        return lifts
+
+    def checkpoint() -> None:
+        control.checkpoint()
+        if halt.is_set():
+            raise FitError("Another chain of this fit failed.")
+
+    with ThreadPoolExecutor(min(settings.num_chains, os.cpu_count() or 1)) as pool:
+
+        def stretch(chains: Sequence[Chain], n_draws: int, keep: bool) -> list[Chain]:
+            """Advance every chain; the first error halts the others and is raised."""
+            futures = [
+                pool.submit(
+                    advance,
+                    chain,
+                    n_draws,
+                    settings.thin,
+                    watch=watch if keep else None,
+                    checkpoint=checkpoint,
+                    report=progress.advance,
+                )
+                for chain in chains
+            ]
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
+                if error := future.exception():
+                    halt.set()
+                    raise error
+            return [future.result() for future in futures]
+
+        progress.plan(warm_up, settings.min_draws * settings.thin)
+        progress.stage(Stage.COMPILE)
+        chains = list(pool.map(begin, range(settings.num_chains)))
+        chains = stretch(chains, -(-warm_up // settings.thin), keep=False)
+        warm_up = chains[0].iterations
+        chains = stretch(chains, settings.min_draws, keep=True)
+        while not (converged := _passed(chains)) and _n_kept(chains[0]) < settings.max_draws:
+            progress.plan(warm_up, (_n_kept(chains[0]) + CHECK_DRAWS) * settings.thin)
+            chains = stretch(chains, CHECK_DRAWS, keep=True)
+    draws = concat_draws([part for chain in chains for part in chain.kept])
     if not all(np.isfinite(v).all() for v in (draws.arm_effect, draws.mu_leaf, draws.sigma2)):
         raise FitError(
             "The sampler left the range of finite numbers. The experiment is unchanged. "
@@ -112,100 +143,56 @@ def fit(
         arms=observations.arms,
         outcome=observations.outcome,
         encoding=encoding,
-        scale=scale,
+        scale=data.scale,
         draws=draws,
         settings=settings,
         seed=seed,
         n_visitors=len(observations),
+        typical_propensity=typical,
+        sampling=Sampling(
+            start="cold" if previous is None else "warm",
+            warm_up=warm_up,
+            iterations=chains[0].iterations,
+            chains=len(chains),
+            stopped="converged" if converged else "maximum",
+        ),
     )
 
 
-def _run_chains(chain: Callable[[int, threading.Event], Draws], count: int) -> list[Draws]:
-    """Run chains in threads; the first error halts the others and is raised."""
-    halt = threading.Event()
-    with ThreadPoolExecutor(max_workers=min(count, os.cpu_count() or 1)) as pool:
-        futures = [pool.submit(chain, index, halt) for index in range(count)]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in done:
-            if error := future.exception():
-                halt.set()
-                raise error
-        return [future.result() for future in futures]
+def _n_kept(chain: Chain) -> int:
+    return sum(map(len, chain.kept))
 
 
-def _run_chain(
-    index: int,
-    key: jax.Array,
-    state: HurdleState,
-    chunks: _Chunks,
-    monitor: UInt8[np.ndarray, "p rows"],
-    scale: LatentScale,
-    settings: Settings,
-    control: Control,
-    progress: ProgressReporter,
-    halt: threading.Event,
-) -> Draws:
-    kept: list[Draws] = []
-    for call in range(chunks.warm_up_calls + chunks.draw_calls):
-        control.checkpoint()
-        if halt.is_set():
-            raise FitError("Another chain of this fit failed.")
-        warm = call < chunks.warm_up_calls
-        skip = chunks.warm_up_skip if warm else settings.thin
-        if call == 0:
-            with _tracing:
-                state, trace = run_chunk(key, state, chunks.saved, skip)
-        else:
-            state, trace = run_chunk(key, state, chunks.saved, skip)
-        lifts = np.zeros((0, len(state.arm_effect[0]) - 1))
-        if not warm:
-            draws = draws_of_trace(trace, index)
-            kept.append(draws)
-            surfaces = evaluate(draws, monitor, scale, state.channels)
-            rpv = (surfaces.conversion * surfaces.severity).mean(axis=2)
-            lifts = rpv[:, 1:] - rpv[:, :1]
-        progress.advance(index, chunks.saved * skip, lifts)
-    draws = concat_draws(kept)
-    return draws.take(np.arange(settings.num_draws))
+def _passed(chains: Sequence[Chain]) -> bool:
+    return passed(np.stack([np.concatenate(chain.lifts) for chain in chains]))
 
 
-def run_chunk(
-    key: jax.Array, state: HurdleState, saved: int, skip: int
-) -> tuple[HurdleState, HurdleTrace]:
-    """Advance a chain by ``saved * skip`` iterations, keeping every ``skip``-th.
-
-    Continuing with the same key is exact: cutting a run into chunks changes no draw. The
-    given state is consumed.
-    """
-    result = run_mcmc(
-        key,
-        state,  # our own type: run_mcmc reads and advances its config only
-        saved,
-        n_skip=skip,
-        main_trace_type=HurdleTrace,
-        burnin_trace_type=HurdleTrace,
-        step=hurdle_step,
-    )
-    jax.block_until_ready(result.final_state.config.steps_done)
-    return result.final_state, result.main_trace
+def _learn_encoding(
+    observations: Observations, settings: Settings, previous: Posterior | None
+) -> tuple[Encoding, tuple[float, ...] | None]:
+    """The encoding, an earlier fit's with what is new, and the mean recorded propensities."""
+    features, schema, typical = observations.features, observations.schema, None
+    if observations.propensity_recorded:
+        typical = tuple(map(float, observations.propensity.mean(axis=0)))
+        features = with_propensities(features, observations.arms, observations.propensity)
+        schema = schema_with_propensities(schema, observations.arms)
+    if previous is None:
+        return learn_encoding(features, schema, settings.num_cuts), typical
+    return extend_encoding(previous.encoding, features, schema, settings.num_cuts), typical
 
 
-def _plan_chunks(settings: Settings, n: int) -> _Chunks:
-    """Chunks of about a third of a second, so that pause and cancel answer within one."""
-    seconds_per_iteration = 0.002 + 1e-6 * n
-    budget = max(1, round(0.3 / seconds_per_iteration))
-    saved = int(np.clip(budget // settings.thin, 1, 10))
-    skip = max(1, min(budget // saved, max(settings.num_warm_up // saved, 1)))
-    return _Chunks(
-        saved=saved,
-        warm_up_calls=-(-settings.num_warm_up // (saved * skip)),
-        warm_up_skip=skip,
-        draw_calls=-(-settings.num_draws // saved),
-    )
-
-
-def _evenly(n: int, count: int) -> np.ndarray:
-    return np.linspace(0, n - 1, min(n, count)).round().astype(int)
+def _encode(observations: Observations, encoding: Encoding) -> Encoded:
+    frame = with_propensities(observations.features, observations.arms, observations.propensity)
+    return Encoded(
+        X=encoding.encode(frame),
+        max_split=encoding.max_split,
+        mu_only=np.array([is_propensity(c.feature) for c in encoding.columns], dtype=bool),
+        arm=observations.arm,
+        revenue=observations.revenue,
+        n_arms=observations.n_arms,
+        outcome=observations.outcome,
+        scale=LatentScale.of(observations.revenue),
+    ).padded()
 
 
 def _use_compilation_cache() -> None:

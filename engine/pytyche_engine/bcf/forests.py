@@ -18,7 +18,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 from jax import Array, lax, random
-from jaxtyping import Float32, Int32, Key, UInt8
+from jaxtyping import Bool, Float32, Int32, Key, UInt8
 
 from pytyche_engine.bcf.bartz_adapter import (
     Moves,
@@ -29,10 +29,10 @@ from pytyche_engine.bcf.bartz_adapter import (
     apply_moves_to_split_trees,
     complete_ratio,
     propose_moves,
-    sum_resid,
 )
-from pytyche_engine.bcf.layout import RowLayout
-from pytyche_engine.bcf.state import ForestGroup, HurdleState, channel_lengths
+from pytyche_engine.bcf.layout import SMALLEST_BLOCK
+from pytyche_engine.bcf.leaf_sums import list_leaves, sum_by_leaf
+from pytyche_engine.bcf.state import ForestGroup, HurdleState
 
 Resid = tuple[Float32[Array, " rows"], ...]
 """Per channel, the target less everything fitted."""
@@ -42,16 +42,36 @@ def propose(key: Key[Array, ""], state: HurdleState) -> tuple[Moves, Moves]:
     """Propose a move for every tree of both forests.
 
     A proposal depends on nothing but its own tree, so all are made at the start of the sweep,
-    in one call: the code that makes them takes long to compile.
+    in one call: the code that makes them takes long to compile. Each tree brings the columns
+    that it may not split on.
     """
     mu, tau = state.mu, state.tau
+    n_mu, n_tau = len(mu.var_tree), len(tau.var_tree)
 
     def both(name: str) -> Array:
         return jnp.concatenate([getattr(mu, name), getattr(tau, name)])
 
-    names = ("var_tree", "split_tree", "affluence_tree", "leaf_tree")
-    moves: Moves = propose_moves(key, replace(mu, **{name: both(name) for name in names}))
-    n_mu = len(mu.var_tree)
+    def one(key: Array, var: Array, split: Array, affluence: Array, blocked: Array) -> Moves:
+        tree = replace(
+            mu,
+            var_tree=var[None],
+            split_tree=split[None],
+            affluence_tree=affluence[None],
+            leaf_tree=jnp.zeros(1),  # its length is the number of trees
+            blocked_vars=blocked,
+        )
+        return jax.tree.map(lambda x: x[0], propose_moves(key, tree))
+
+    blocked = jnp.concatenate(
+        [jnp.tile(mu.blocked_vars, (n_mu, 1)), jnp.tile(tau.blocked_vars, (n_tau, 1))]
+    )
+    moves = jax.vmap(one)(
+        random.split(key, n_mu + n_tau),
+        both("var_tree"),
+        both("split_tree"),
+        both("affluence_tree"),
+        blocked,
+    )
     return (
         jax.tree.map(lambda x: x[:n_mu], moves),
         jax.tree.map(lambda x: x[n_mu:], moves),
@@ -87,41 +107,40 @@ def update_forests(
     ), resid
 
 
-def _group_slice(tree: Array, group: int, n_groups: int) -> Array:
-    per_group = tree.shape[0] // n_groups
-    return tree[group * per_group : (group + 1) * per_group]
+def _of_group(tree: Array, group: int, n_groups: int) -> Array:
+    return tree.reshape(n_groups, -1, *tree.shape[1:])[group]
 
 
 def _move_rows(
     forest: ForestGroup, moves: Moves, state: HurdleState
 ) -> tuple[UInt8[Array, "trees_per_group rows"], Int32[Array, "channels trees"]]:
     """Move rows to the proposed children; count, per channel, rows of the left child."""
-    blocks = _forest_blocks(state.layout, forest.n_groups)
-    lengths = channel_lengths(state.layout, state.channels)
-    moved = []
-    left = [[jnp.int32(0)] * forest.n_groups for _ in lengths]
-    for group, start, stop in blocks:
-        own: Moves = jax.tree.map(lambda x, g=group: _group_slice(x, g, forest.n_groups), moves)
-        rows = apply_moves_to_leaf_indices(
-            forest.leaf_indices[:, start:stop],
-            _group_slice(forest.to_prune, group, forest.n_groups),
-            _group_slice(forest.move_node, group, forest.n_groups),
+    groups = forest.n_groups
+    before = rows = forest.leaf_indices
+    arm_of_group = [state.arm == group for group in range(groups)]
+    for group, mine in enumerate(arm_of_group):
+        own: Moves = jax.tree.map(lambda x, g=group: _of_group(x, g, groups), moves)
+        moved = apply_moves_to_leaf_indices(
+            before,
+            _of_group(forest.to_prune, group, groups),
+            _of_group(forest.move_node, group, groups),
         )
-        rows = apply_grow_to_indices(own, rows, state.X[:, start:stop])
-        moved.append(rows)
-        is_left = rows == own.lrt_nodes[:, :1].astype(jnp.uint8)
-        n_left = jnp.sum(is_left, axis=1, dtype=jnp.int32)
-        for c, length in enumerate(lengths):
-            if stop <= length:
-                left[c][group] = left[c][group] + n_left
-    return jnp.concatenate(moved, axis=1), jnp.stack([jnp.concatenate(one) for one in left])
+        moved = apply_grow_to_indices(own, moved, state.X)
+        rows = moved if groups == 1 else jnp.where(mine, moved, rows)
+    # Without the barrier XLA on CPU moves rows once more for every count.
+    rows = lax.optimization_barrier(rows)
+    left = []
+    for group, mine in enumerate(arm_of_group):
+        child = _of_group(moves.lrt_nodes, group, groups)[:, :1].astype(jnp.uint8)
+        is_left = rows == child if groups == 1 else (rows == child) & mine
+        left.append(jnp.stack([_count(is_left[:, :length]) for length in state.lengths]))
+    return rows, state.over_devices(jnp.concatenate(left, axis=1))
 
 
-def _forest_blocks(layout: RowLayout, n_groups: int) -> list[tuple[int, int, int]]:
-    """(group, start, stop) of contiguous rows of one group that share their channels."""
-    if n_groups > 1:
-        return [(b.arm, b.start, b.stop) for b in layout.blocks]
-    return [(0, 0, layout.n_severity_rows), (0, layout.n_severity_rows, layout.n_rows)]
+def _count(which: Bool[Array, "trees rows"]) -> Int32[Array, " trees"]:
+    """How many rows, added up in bytes first: 32 rows fit in one, and so many fit in a word."""
+    by_byte = which.reshape(len(which), SMALLEST_BLOCK, -1).astype(jnp.uint8)
+    return by_byte.sum(1, dtype=jnp.uint8).astype(jnp.int32).sum(1)
 
 
 def _update_counts(
@@ -170,8 +189,13 @@ def _scan_trees(
     groups = forest.n_groups
     trees, channels, size = forest.leaf_tree.shape
     per_group = trees // groups
-    lengths = channel_lengths(state.layout, state.channels)
-    node_offset = _node_offset(state.layout, groups, size)
+    lengths = state.lengths
+    # What addresses a row's own group among the leaves of all groups.
+    node_offset = state.arm.astype(jnp.int32) * size if groups > 1 else jnp.int32(0)
+    slopes = [
+        by_arm(state.arm[:length], forest.multiplier[c]) if groups > 1 else forest.multiplier[c]
+        for c, length in enumerate(lengths)
+    ]
 
     def stacked(x: Array) -> Array:  # (trees, ...) -> (per_group, groups, ...)
         return jnp.moveaxis(x.reshape(groups, per_group, *x.shape[1:]), 0, 1)
@@ -191,15 +215,31 @@ def _scan_trees(
     at_group = jnp.arange(groups)[:, None]
     sign = jnp.array([1.0, 1.0, -1.0])
 
-    def one_tree(resid: Resid, tree: tuple[Array, ...]) -> tuple[Resid, tuple[Array, ...]]:
-        index, leaf, count, var, noise, nodes, v_nodes, log_root, prior_ratio, grow, ok, logu = tree
+    def one_tree(
+        carry: tuple[Resid, Resid], tree: tuple[Array, ...]
+    ) -> tuple[tuple[Resid, Resid], tuple[Array, ...]]:
+        resid, fit = carry
+        (
+            index,
+            leaf,
+            count,
+            var,
+            noise,
+            nodes,
+            v_nodes,
+            log_root,
+            prior_ratio,
+            grow,
+            ok,
+            logu,
+            leaves,
+            few,
+        ) = tree
         flat = forest.leaf_indices[index].astype(jnp.int32) + node_offset
         sums = []
         for r, length in zip(resid, lengths, strict=True):
-            total = sum_resid(
-                r, flat[:length], groups * size, state.config.resid_reduction_config, False
-            )
-            sums.append(total.reshape(groups, size))
+            total = sum_by_leaf(r, flat[:length], leaves, few, groups * size)
+            sums.append(state.over_devices(total).reshape(groups, size))
         S = jnp.stack(sums, axis=1) + count.astype(jnp.float32) * k * leaf
         child = jnp.take_along_axis(S, nodes[:, None, :2], axis=-1)
         S_nodes = jnp.concatenate([child, child.sum(-1, keepdims=True)], axis=-1)
@@ -218,16 +258,15 @@ def _scan_trees(
         )
         new_leaf = new_leaf.at[:, :, 0].set(0.0)  # padding's node
         # The barrier keeps XLA on CPU from recomputing the small table for every row.
-        delta = lax.optimization_barrier(k * (leaf - new_leaf))
-        resid = tuple(
-            r + delta[:, c].reshape(-1)[flat[:length]]
-            for c, (r, length) in enumerate(zip(resid, lengths, strict=True))
-        )
-        return resid, (new_leaf, acc, to_prune)
+        drop = lax.optimization_barrier(leaf - new_leaf)
+        drops = [drop[:, c].reshape(-1)[flat[:length]] for c, length in enumerate(lengths)]
+        resid = tuple(r + k * d for r, k, d in zip(resid, slopes, drops, strict=True))
+        fit = tuple(f - d for f, d in zip(fit, drops, strict=True))
+        return (resid, fit), (new_leaf, acc, to_prune)
 
-    resid, (leaf, acc, to_prune) = lax.scan(
+    (resid, fit), (leaf, acc, to_prune) = lax.scan(
         one_tree,
-        resid,
+        (resid, forest.fit),
         (
             jnp.arange(per_group),
             stacked(forest.leaf_tree),
@@ -241,46 +280,20 @@ def _scan_trees(
             stacked(moves.grow),
             stacked(moves.allowed),
             stacked(moves.logu),
+            *list_leaves(forest.split_tree, moves, groups),
         ),
     )
 
     def unstacked(x: Array) -> Array:
         return jnp.moveaxis(x, 0, 1).reshape(trees, *x.shape[2:])
 
-    forest = replace(forest, leaf_tree=unstacked(leaf))
-    return (
-        replace(forest, fit=_evaluate_rows(forest, leaf, node_offset, lengths)),
-        resid,
-        unstacked(acc),
-        unstacked(to_prune),
-    )
+    forest = replace(forest, leaf_tree=unstacked(leaf), fit=fit)
+    return forest, resid, unstacked(acc), unstacked(to_prune)
 
 
-def _node_offset(layout: RowLayout, groups: int, size: int) -> Int32[Array, " rows"]:
-    """What to add to a row's leaf index to address its own group's leaves."""
-    parts = [
-        jnp.full(stop - start, group * size, jnp.int32)
-        for group, start, stop in _forest_blocks(layout, groups)
-    ]
-    return jnp.concatenate(parts)
-
-
-def _evaluate_rows(
-    forest: ForestGroup,
-    leaf: Float32[Array, "trees_per_group groups channels size"],
-    node_offset: Int32[Array, " rows"],
-    lengths: tuple[int, ...],
-) -> Resid:
-    """Per channel, the sum of the forest's leaves at each row."""
-
-    def add(total: Resid, tree: tuple[Array, Array]) -> tuple[Resid, None]:
-        indices, values = tree
-        flat = indices.astype(jnp.int32) + node_offset
-        return tuple(
-            t + values[:, c].reshape(-1)[flat[:length]]
-            for c, (t, length) in enumerate(zip(total, lengths, strict=True))
-        ), None
-
-    start = tuple(jnp.zeros(length, jnp.float32) for length in lengths)
-    total, _ = lax.scan(add, start, (forest.leaf_indices, leaf))
-    return total
+def by_arm(arm: UInt8[Array, " rows"], values: Float32[Array, " arms"]) -> Float32[Array, " rows"]:
+    """Each row's value of its arm. Arms are few: choosing is faster than looking up."""
+    out = values[0]
+    for k in range(1, len(values)):
+        out = jnp.where(arm == k, values[k], out)
+    return jnp.broadcast_to(out, arm.shape)

@@ -1,74 +1,72 @@
 """The order of rows inside the sampler.
 
-Converters come first, so that the severity channel is a prefix of every array, and rows of
-an arm are contiguous, so that each arm's rows are two static slices. Every block is padded
-to a bucket: shapes, and with them compiled code, are shared between data sets of like size.
+Converters come first, so that the severity channel is a prefix of every array. The prefix and
+the whole are padded to buckets: shapes, and with them compiled code, are shared between data
+sets of like size, whatever their arms' shares.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 
 SMALLEST_BLOCK = 32
 
-
-@dataclass(frozen=True)
-class Block:
-    """Rows of one arm that all converted, or all did not."""
-
-    arm: int
-    start: int
-    stop: int
+COLUMN_BUCKET = 8
+"""Columns are padded to a multiple of this."""
 
 
 @dataclass(frozen=True)
 class RowLayout:
-    """Static shape of the sampler's rows: [converters by arm | the others by arm].
+    """Static shape of the sampler's rows on one device: [converters | the others].
 
     Attributes:
-        blocks: in row order; the first `n_arms` hold the severity channel's rows.
+        n_rows: rows, padding included.
+        n_severity_rows: length of the prefix that the severity channel lives on.
         n_arms: K.
     """
 
-    blocks: tuple[Block, ...]
+    n_rows: int
+    n_severity_rows: int
     n_arms: int
 
-    @property
-    def n_rows(self) -> int:
-        """Rows, padding included."""
-        return self.blocks[-1].stop
 
-    @property
-    def n_severity_rows(self) -> int:
-        """Length of the prefix that the severity channel lives on."""
-        return self.blocks[self.n_arms - 1].stop
+def bucket(size: int, coarsest: int = SMALLEST_BLOCK) -> int:
+    """The padded size of a block: the next multiple of a sixteenth of a power of two.
 
-
-def bucket(size: int) -> int:
-    """The padded size of a block: at most 1/8 above ``size``, from SMALLEST_BLOCK on."""
-    if size <= SMALLEST_BLOCK:
-        return SMALLEST_BLOCK
-    step = max(1, 1 << (int(size - 1).bit_length() - 4))
+    At most 1/16 above ``size``, or ``coarsest`` above it if that is more.
+    """
+    size = max(size, 1)
+    step = max(1 << max((size - 1).bit_length() - 5, 0), coarsest)
     return -(-size // step) * step
 
 
 def arrange(
-    arm: Int[np.ndarray, " n"], converted: Bool[np.ndarray, " n"], n_arms: int
+    converted: Bool[np.ndarray, " n"], n_arms: int, n_devices: int = 1
 ) -> tuple[RowLayout, Int[np.ndarray, " rows"]]:
-    """Lay out rows.
+    """Lay out rows, the same shape on every device.
+
+    Converters are few, so that coarse steps of their prefix cost little and make the shape
+    depend on the number of visitors almost alone.
 
     Returns:
-        The layout and, for each of its rows, the visitor there (-1 for padding).
+        The layout of one device and, for each row of all devices, the visitor there
+        (-1 for padding).
     """
-    blocks: list[Block] = []
-    order: list[Int[np.ndarray, " block"]] = []
-    start = 0
-    for has_converted in (True, False):
-        for a in range(n_arms):
-            rows = np.flatnonzero((arm == a) & (converted == has_converted))
-            stop = start + bucket(len(rows))
-            blocks.append(Block(a, start, stop))
-            order.append(np.pad(rows, (0, stop - start - len(rows)), constant_values=-1))
-            start = stop
-    return RowLayout(tuple(blocks), n_arms), np.concatenate(order)
+    first, rest = np.flatnonzero(converted), np.flatnonzero(~converted)
+    most_first, most_rest = (-(-len(x) // n_devices) for x in (first, rest))
+    coarse = 1 << max((most_first + most_rest).bit_length() - 6, 0)
+    prefix = bucket(most_first, max(coarse, SMALLEST_BLOCK))
+    n_rows = bucket(prefix + most_rest)
+    layout = RowLayout(n_rows, prefix, n_arms)
+    order = np.full((n_devices, n_rows), -1)
+    for device, row in enumerate(order):
+        own_first, own_rest = first[device::n_devices], rest[device::n_devices]
+        row[: len(own_first)] = own_first
+        row[prefix : prefix + len(own_rest)] = own_rest
+    return layout, order.ravel()
+
+
+def pad_columns(X: Shaped[np.ndarray, "p n"]) -> Shaped[np.ndarray, "padded n"]:
+    """Zero columns added up to the bucket's size; at least one column, for trees to look at."""
+    return np.pad(X, ((0, -max(len(X), 1) % COLUMN_BUCKET + (len(X) == 0)), (0, 0)))

@@ -17,16 +17,17 @@ from jaxtyping import Float, Int
 from pytyche_engine.bcf.diagnostics import by_chain, ess, r_hat
 from pytyche_engine.bcf.draws import Draws, Surfaces, evaluate
 from pytyche_engine.bcf.encoding import Column, Encoding
-from pytyche_engine.bcf.layout import bucket
+from pytyche_engine.bcf.layout import bucket, pad_columns
+from pytyche_engine.bcf.propensities import with_propensities
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.state import CHANNELS, LatentScale
-from pytyche_engine.contracts.convergence import Convergence
+from pytyche_engine.contracts.convergence import Convergence, Sampling
 from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.errors import DataError, StoreError
-from pytyche_engine.contracts.observations import Outcome
+from pytyche_engine.contracts.observations import Observations, Outcome
 from pytyche_engine.jobs.control import Control
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the files that `Posterior.save` writes."""
 
 ROWS_PER_BATCH = 4096
@@ -34,6 +35,9 @@ DRAWS_PER_BATCH = 25
 MOST_ROWS_PER_GROUP_QUESTION = 5_000
 VISITOR_DRAWS = 100
 """Draws that per-visitor means and spreads are streamed over."""
+
+
+Propensity = Float[np.ndarray, "n arms"] | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,6 +53,9 @@ class Posterior:
         settings: how it was sampled.
         seed: with which seed.
         n_visitors: how many visitors it was fitted on.
+        typical_propensity: mean recorded probability of each arm, for visitors predicted
+            without their own; None where none were recorded.
+        sampling: how long the sampler ran and why it ended.
     """
 
     arms: tuple[str, ...]
@@ -59,19 +66,41 @@ class Posterior:
     settings: Settings
     seed: int
     n_visitors: int
+    typical_propensity: tuple[float, ...] | None
+    sampling: Sampling
 
     def __repr__(self) -> str:
         return (
-            f"Posterior({len(self.draws)} draws of {self.settings.num_chains} chain(s), "
+            f"Posterior({len(self.draws)} draws of {self.sampling.chains} chain(s), "
             f"{self.outcome} outcome, arms {list(self.arms)}, {self.n_visitors:,} visitors)"
         )
 
-    def predict(self, features: pd.DataFrame, *, control: Control | None = None) -> VisitorEffects:
+    def can_start(self, observations: Observations, settings: Settings) -> bool:
+        """Whether chains of a new fit can start from this one's forests."""
+        sizes = ("num_trees_mu", "num_trees_tau", "max_depth")
+        return (
+            self.arms == observations.arms
+            and self.outcome == observations.outcome
+            and all(getattr(self.settings, s) == getattr(settings, s) for s in sizes)
+        )
+
+    def predict(
+        self,
+        features: pd.DataFrame,
+        *,
+        propensity: Propensity = None,
+        control: Control | None = None,
+    ) -> VisitorEffects:
         """Posterior means and spreads for visitors, seen or not.
 
         Money is in the currency of the data that were fitted. Streamed over at most
         VISITOR_DRAWS evenly spaced draws, so memory does not grow with the draws.
-        ``control`` can pause or cancel it between batches.
+
+        Args:
+            features: (n rows) visitors.
+            propensity: (n, K) their recorded probabilities of each arm; without them, the
+                fitted visitors' mean stands in where the fit had any.
+            control: can pause or cancel it between batches.
 
         Raises:
             FitCancelled: if the control was cancelled.
@@ -81,7 +110,9 @@ class Posterior:
         n, K = len(features), len(self.arms)
         conversion, severity, rpv = (np.zeros((n, K)) for _ in range(3))
         cate_square = np.zeros((n, K - 1))
-        batches = self._surface_batches(features, self.draws.take(which), control or Control())
+        batches = self._surface_batches(
+            features, propensity, self.draws.take(which), control or Control()
+        )
         for rows, surfaces, _ in batches:
             p = surfaces.conversion.astype(float)
             m = surfaces.severity.astype(float)
@@ -109,6 +140,7 @@ class Posterior:
         membership: Float[np.ndarray, "n groups"],
         groups: tuple[str, ...],
         *,
+        propensity: Propensity = None,
         control: Control | None = None,
     ) -> GroupDraws:
         """Draws of group means under every arm.
@@ -117,6 +149,7 @@ class Posterior:
             features: (n rows) visitors.
             membership: (n, G) how much each visitor counts in each group (0 or 1, usually).
             groups: G names.
+            propensity: as in `predict`.
             control: can pause or cancel it between batches.
 
         Means are over all members as long as there are at most
@@ -133,7 +166,12 @@ class Posterior:
         S, G, K = len(self.draws), len(groups), len(self.arms)
         shape = (S, G, K)
         conversion, rpv, by_conversion, by_severity = (np.zeros(shape) for _ in range(4))
-        batches = self._surface_batches(features.iloc[rows], self.draws, control or Control())
+        batches = self._surface_batches(
+            features.iloc[rows],
+            None if propensity is None else propensity[rows],
+            self.draws,
+            control or Control(),
+        )
         for batch, surfaces, which in batches:
             w = weights[batch]
             p = surfaces.conversion.astype(float)
@@ -155,9 +193,21 @@ class Posterior:
             severity_part=by_severity,
         )
 
-    def effects(self, features: pd.DataFrame) -> GroupDraws:
+    def effects(
+        self,
+        features: pd.DataFrame,
+        *,
+        propensity: Propensity = None,
+        control: Control | None = None,
+    ) -> GroupDraws:
         """Draws of the mean over all these visitors, as one group named ``everyone``."""
-        return self.group_draws(features, np.ones((len(features), 1)), ("everyone",))
+        return self.group_draws(
+            features,
+            np.ones((len(features), 1)),
+            ("everyone",),
+            propensity=propensity,
+            control=control,
+        )
 
     def convergence(self, effects: GroupDraws) -> Convergence:
         """R-hat and ESS of each treatment's lift in each group."""
@@ -183,6 +233,8 @@ class Posterior:
             "settings": asdict(self.settings),
             "seed": self.seed,
             "n_visitors": self.n_visitors,
+            "typical_propensity": self.typical_propensity,
+            "sampling": asdict(self.sampling),
         }
         (folder / "posterior.json").write_text(json.dumps(meta))
 
@@ -203,6 +255,7 @@ class Posterior:
             with np.load(folder / "posterior.npz", allow_pickle=False) as arrays:
                 draws = Draws(**{f.name: arrays[f.name] for f in fields(Draws)})
             columns = tuple(Column(**{**c, "cuts": tuple(c["cuts"])}) for c in meta["columns"])
+            typical = meta["typical_propensity"]
             settings: dict[str, Any] = {
                 k: tuple(v) if isinstance(v, list) else v for k, v in meta["settings"].items()
             }
@@ -215,6 +268,8 @@ class Posterior:
                 settings=Settings(**settings),
                 seed=meta["seed"],
                 n_visitors=meta["n_visitors"],
+                typical_propensity=None if typical is None else tuple(typical),
+                sampling=Sampling(**meta["sampling"]),
             )
         except (
             OSError,
@@ -231,15 +286,17 @@ class Posterior:
             ) from error
 
     def _surface_batches(
-        self, features: pd.DataFrame, draws: Draws, control: Control
+        self, features: pd.DataFrame, propensity: Propensity, draws: Draws, control: Control
     ) -> Iterator[tuple[slice, Surfaces, slice]]:
         """Surfaces in batches of rows and draws, padded so that few shapes are compiled.
 
         Batches are computed a few at a time, one a core, and given in order.
         """
-        X = self.encoding.encode(features)
-        if not len(X):
-            X = np.zeros((1, len(features)), np.uint8)
+        if self.typical_propensity is not None:
+            if propensity is None:
+                propensity = np.tile(self.typical_propensity, (len(features), 1))
+            features = with_propensities(features, self.arms, propensity)
+        X = pad_columns(self.encoding.encode(features))
         n, S = X.shape[1], len(draws)
         width = min(ROWS_PER_BATCH, bucket(n))
         channels = CHANNELS[self.outcome]

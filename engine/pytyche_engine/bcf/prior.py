@@ -5,7 +5,7 @@ draw's rank is uniform.
 """
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float32, Int, UInt, UInt8
 
 from pytyche_engine.bcf.draws import Draws
 from pytyche_engine.bcf.settings import Settings
@@ -30,9 +30,11 @@ def sample_prior(
         * settings.arm_scale**2
         / rng.chisquare(settings.arm_scale_df, size=n_channels)
     )
-    mu = _forest(rng, X, max_split, settings.num_trees_mu, settings.mu_split, n_channels, settings)
+    mu = sample_forest(
+        rng, X, max_split, settings.num_trees_mu, settings.mu_split, n_channels, settings
+    )
     tau = [
-        _forest(
+        sample_forest(
             rng,
             X[:, arm == a],
             max_split,
@@ -67,7 +69,7 @@ def sample_prior(
     )
 
 
-def _forest(
+def sample_forest(
     rng: np.random.Generator,
     X: UInt8[np.ndarray, "p n"],
     max_split: UInt8[np.ndarray, " p"],
@@ -75,9 +77,14 @@ def _forest(
     split: tuple[float, float],
     n_channels: int,
     settings: Settings,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[
+    UInt[np.ndarray, "trees half"],
+    UInt8[np.ndarray, "trees half"],
+    Float32[np.ndarray, "trees channels size"],
+]:
+    """Trees of one forest: columns and cuts of their decisions, and leaves."""
     half = 2 ** (settings.max_depth - 1)
-    var = np.zeros((num_trees, half), dtype=np.uint8)
+    var = np.zeros((num_trees, half), dtype=np.uint8 if len(max_split) <= 256 else np.uint16)
     cut = np.zeros((num_trees, half), dtype=np.uint8)
     for tree in range(num_trees):
         while not _grow(rng, X, max_split, split, settings, var[tree], cut[tree]):

@@ -25,7 +25,7 @@ class ProgressReporter:
         self._control = control
         self._arms = observations.arms
         self._n = len(observations)
-        self._settings = settings
+        self._warm_up, self._total = settings.num_warm_up, 0
         self._lock = threading.Lock()
         self._done = [0] * settings.num_chains
         self._lifts: list[list[Float[np.ndarray, "draws treatments"]]] = [
@@ -48,22 +48,28 @@ class ProgressReporter:
             self._enter(stage)
             self._emit()
 
-    def advance(
-        self, chain: int, iterations: int, lifts: Float[np.ndarray, "draws treatments"]
-    ) -> None:
-        """Note that a chain did some iterations and, after warm-up, kept these lifts."""
+    def plan(self, warm_up: int, drawing: int) -> None:
+        """Set how many iterations each chain is to do: warm-up, and in all after it."""
+        with self._lock:
+            self._warm_up, self._total = warm_up, warm_up + drawing
+
+    def saw(self, chain: int, lifts: Float[np.ndarray, "draws treatments"]) -> None:
+        """Note the lifts of draws that a chain kept."""
+        with self._lock:
+            self._lifts[chain].append(lifts)
+
+    def advance(self, chain: int, iterations: int) -> None:
+        """Note that a chain did some iterations."""
         with self._lock:
             self._done[chain] += iterations
-            if len(lifts):
-                self._lifts[chain].append(lifts)
             slowest = min(self._done)
             if self._stage is Stage.COMPILE:
                 self._enter(Stage.WARM_UP)
-            if self._stage is Stage.WARM_UP and slowest >= self._settings.num_warm_up:
+            if self._stage is Stage.WARM_UP and slowest >= self._warm_up:
                 self._enter(Stage.SAMPLE)
             now = self._now()
             self._clock.append((now, sum(self._done)))
-            finished = slowest >= self._settings.num_iterations
+            finished = slowest >= self._total
             if now - self._last_diagnosis >= _DIAGNOSE_SECONDS or finished:
                 self._interim = self._diagnose()
                 self._last_diagnosis = now
@@ -104,7 +110,7 @@ class ProgressReporter:
         seconds, iterations = recent[-1][0] - recent[0][0], recent[-1][1] - recent[0][1]
         if seconds <= 0 or iterations <= 0:
             return None
-        left = self._settings.num_iterations * self._settings.num_chains - sum(self._done)
+        left = self._total * len(self._done) - sum(self._done)
         return max(left, 0) * seconds / iterations
 
     def _emit(self) -> None:
@@ -114,15 +120,15 @@ class ProgressReporter:
         self._control.emit(
             FitEvent(
                 stage=self._stage,
-                iteration=min(min(self._done), self._settings.num_iterations),
-                total_iterations=self._settings.num_iterations,
-                warm_up_iterations=self._settings.num_warm_up,
+                iteration=min(min(self._done), self._total),
+                total_iterations=self._total,
+                warm_up_iterations=self._warm_up,
                 elapsed_seconds=now - self._started,
                 eta_seconds=self._eta(),
                 stage_seconds=seconds,
                 n_visitors=self._n,
                 n_arms=len(self._arms),
-                n_chains=self._settings.num_chains,
+                n_chains=len(self._done),
                 interim=self._interim,
                 chain_traces=tuple(
                     tuple(map(float, c[:: max(1, len(c) // TRACE_POINTS), 0]))

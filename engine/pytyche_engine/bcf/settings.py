@@ -16,8 +16,10 @@ class Settings:
         num_trees_mu: trees of the prognostic forest.
         num_trees_tau: trees of each arm's deviation forest.
         num_chains: independent chains, one thread each.
-        num_warm_up: iterations dropped at the start of each chain.
-        num_draws: draws kept from each chain.
+        num_warm_up: iterations dropped at the start of a chain that starts cold.
+        num_warm_up_warm: the same for a chain that starts from an earlier fit.
+        min_draws: draws kept from each chain before the fit may end.
+        max_draws: draws kept from each chain after which it ends, converged or not.
         thin: iterations between kept draws.
         arm_scale: scale of the prior of the arm effects t[a]; t ~ N(0, s^2) with
             s^2 ~ scaled-inv-chi2(arm_scale_df, arm_scale^2).
@@ -37,7 +39,9 @@ class Settings:
     num_trees_tau: int = 25
     num_chains: int = 2
     num_warm_up: int = 400
-    num_draws: int = 150
+    num_warm_up_warm: int = 150
+    min_draws: int = 150
+    max_draws: int = 450
     thin: int = 4
     arm_scale: float = 0.15
     arm_scale_df: float = 4.0
@@ -56,21 +60,19 @@ class Settings:
             "num_trees_mu",
             "num_trees_tau",
             "num_chains",
-            "num_draws",
+            "min_draws",
             "thin",
             "min_leaf",
             "num_cuts",
         ):
             if getattr(self, name) < 1:
                 raise DesignError(f"The sampler setting '{name}' must be at least 1.")
-        if self.num_warm_up < 0:
-            raise DesignError("The sampler setting 'num_warm_up' must not be negative.")
+        for name in ("num_warm_up", "num_warm_up_warm"):
+            if getattr(self, name) < 0:
+                raise DesignError(f"The sampler setting '{name}' must not be negative.")
+        if self.max_draws < self.min_draws:
+            raise DesignError("The sampler setting 'max_draws' must not be below 'min_draws'.")
         if not 2 <= self.max_depth <= 8:
             raise DesignError("The sampler setting 'max_depth' must be 2 to 8.")
         if not self.num_cuts < 255:
             raise DesignError("The sampler setting 'num_cuts' must be below 255.")
-
-    @property
-    def num_iterations(self) -> int:
-        """Iterations of each chain, warm-up included."""
-        return self.num_warm_up + self.num_draws * self.thin

@@ -14,22 +14,13 @@ binary outcomes use the first alone, continuous ones the second alone.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jaxtyping import Bool, Float32, Int, Int32, UInt, UInt8
-from scipy.special import ndtr, ndtri
+from jax import Array, lax
+from jaxtyping import Bool, Float32, Int32, Shaped, UInt, UInt8
+from scipy.special import ndtri
 
-from pytyche_engine.bcf.bartz_adapter import (
-    AutoBatchedReduction,
-    Module,
-    StepConfig,
-    field,
-    make_p_nonterminal,
-    tree_depths,
-)
-from pytyche_engine.bcf.layout import RowLayout, arrange
-from pytyche_engine.bcf.settings import Settings
+from pytyche_engine.bcf.bartz_adapter import Module, StepConfig, field
+from pytyche_engine.bcf.layout import RowLayout
 from pytyche_engine.contracts.observations import Outcome
 
 Channel = Literal["conversion", "severity"]
@@ -55,35 +46,40 @@ class ForestGroup(Module):
     to_prune: Bool[Array, " trees"]
     move_node: Int32[Array, " trees"]
     max_split: UInt[Array, " p"]
-    blocked_vars: UInt[Array, " q"] | None
+    blocked_vars: UInt[Array, " q"]
+    """Columns that these trees may not split on, padded with p."""
     p_nonterminal: Float32[Array, " size"]
     p_propose_grow: Float32[Array, " half"]
     log_s: None
     min_leaf: Int32[Array, ""]
     leaf_precision: Float32[Array, ""]
     """Prior precision of a leaf: trees per group, so that the forest's prior sd is 1."""
-    leaf_indices: UInt8[Array, "trees_per_group rows"]
+    leaf_indices: UInt8[Array, "trees_per_group rows"] = field(data=-1)
     """The leaf of each row in its own group's trees."""
     counts: Int32[Array, "channels trees size"]
     """Rows of each channel per leaf; valid at leaves and at the last move's nodes."""
     multiplier: Float32[Array, "channels groups"]
-    multiplier_scale: Float32[Array, ""]
+    multiplier_scale: Float32[Array, " groups"]
     """Prior sd of `multiplier`."""
-    fit: tuple[Float32[Array, " rows"], ...]
+    fit: tuple[Float32[Array, " rows"], ...] = field(data=-1)
     """Per channel, the forest's value at each row, before the multiplier."""
     n_groups: int = field(static=True)
 
 
 class HurdleState(Module):
-    """Everything that one chain carries. ``run_mcmc`` reads and advances `config`."""
+    """Everything that one chain carries. ``run_mcmc`` reads and advances `config`.
 
-    X: UInt8[Array, "p rows"]
-    valid: Float32[Array, " rows"]
+    With a mesh in `config`, rows (fields marked ``data``) are spread over its devices.
+    """
+
+    X: UInt8[Array, "p rows"] = field(data=-1)
+    valid: Float32[Array, " rows"] = field(data=-1)
     """1 for visitors, 0 for padding."""
-    converted: Bool[Array, " rows"]
-    z: Float32[Array, " rows"] | None
+    arm: UInt8[Array, " rows"] = field(data=-1)
+    converted: Bool[Array, " rows"] = field(data=-1)
+    z: Float32[Array, " rows"] | None = field(data=-1)
     """Latent conversion, less its offset; None without that channel."""
-    resid: tuple[Float32[Array, " rows"], ...]
+    resid: tuple[Float32[Array, " rows"], ...] = field(data=-1)
     """Per channel, target less everything fitted; 0 at padding."""
     mu: ForestGroup
     tau: ForestGroup
@@ -104,6 +100,23 @@ class HurdleState(Module):
     config: StepConfig
     layout: RowLayout = field(static=True)
     channels: tuple[Channel, ...] = field(static=True)
+
+    @property
+    def has_chains(self) -> bool:
+        """False: one chain a state. bartz asks for it."""
+        return False
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Rows of each channel: all for conversion, the prefix of converters for severity."""
+        return tuple(
+            self.layout.n_rows if c == "conversion" else self.layout.n_severity_rows
+            for c in self.channels
+        )
+
+    def over_devices(self, part: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
+        """Add up what every device found on its own rows."""
+        return lax.psum(part, "data") if self.config.data_sharded else part
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,148 +147,3 @@ class LatentScale:
             # One converter, or one price for all: any positive scale will do.
             scale=spread if spread > 1e-6 else 1.0,
         )
-
-
-def init_state(
-    X: UInt8[np.ndarray, "p n"],
-    max_split: UInt8[np.ndarray, " p"],
-    arm: Int[np.ndarray, " n"],
-    revenue: Any,
-    n_arms: int,
-    outcome: Outcome,
-    scale: LatentScale,
-    settings: Settings,
-    rng: np.random.Generator,
-) -> HurdleState:
-    """A chain's first state: trees without splits, scalars from their priors' centres.
-
-    The latent conversion starts at a draw given the offset alone; chains differ by ``rng``.
-    """
-    channels = CHANNELS[outcome]
-    converted = revenue > 0 if outcome is not Outcome.CONTINUOUS else np.ones(len(revenue), bool)
-    if outcome is Outcome.BINARY:
-        layout, rows = arrange(arm, np.zeros(len(revenue), bool), n_arms)
-    else:
-        layout, rows = arrange(arm, converted, n_arms)
-    present = rows >= 0
-    lengths = channel_lengths(layout, channels)
-    row_converted = np.where(present, converted[rows], False)
-    start = rng.normal(0, 0.05, size=(len(channels), n_arms)).astype(np.float32)
-    row_arm = np.concatenate([np.full(b.stop - b.start, b.arm) for b in layout.blocks])
-
-    z = None
-    resid = []
-    for c, (channel, length) in enumerate(zip(channels, lengths, strict=True)):
-        fitted = start[c][row_arm[:length]]
-        if channel == "conversion":
-            u = rng.uniform(1e-4, 1, size=layout.n_rows)
-            rate = ndtr(scale.offset)
-            draw = np.where(row_converted, ndtri(1 - u * rate), ndtri(u * (1 - rate)))
-            z = np.where(present, draw, 0).astype(np.float32)
-            resid.append(np.where(present, z - fitted, 0).astype(np.float32))
-        else:
-            value = np.where(present[:length], revenue[rows[:length]], 1.0)
-            logs = (np.log(np.where(value > 0, value, 1.0)) - scale.centre) / scale.scale
-            resid.append(np.where(present[:length], logs - fitted, 0).astype(np.float32))
-
-    counts = np.zeros((len(channels), n_arms), dtype=np.float32)
-    for c, length in enumerate(lengths):
-        np.add.at(counts[c], row_arm[:length][present[:length]], 1)
-    # A padded row is in the unused heap node 0, which no move ever touches.
-    roots = present.astype(np.uint8)
-    X_rows = np.where(present, X[:, rows], 0).astype(np.uint8)
-
-    def forest(n_groups: int, trees: int, split: tuple[float, float], spread: float) -> ForestGroup:
-        return _init_forest(
-            X_rows.shape[0],
-            max_split,
-            roots,
-            counts.sum(axis=1, keepdims=True) if n_groups == 1 else counts,
-            lengths,
-            n_groups,
-            trees,
-            split,
-            spread,
-            settings,
-        )
-
-    return HurdleState(
-        X=jnp.asarray(X_rows),
-        valid=jnp.asarray(present, dtype=jnp.float32),
-        converted=jnp.asarray(row_converted),
-        z=None if z is None else jnp.asarray(z),
-        resid=tuple(map(jnp.asarray, resid)),
-        mu=forest(1, settings.num_trees_mu, settings.mu_split, settings.mu_scale),
-        tau=forest(n_arms, settings.num_trees_tau, settings.tau_split, settings.tau_scale),
-        intercept=jnp.zeros(len(channels), jnp.float32),
-        arm_effect=jnp.asarray(start),
-        arm_variance=jnp.full(len(channels), settings.arm_scale**2, jnp.float32),
-        sigma2=jnp.float32(1.0),
-        offset=jnp.float32(scale.offset),
-        arm_rows=jnp.asarray(counts),
-        arm_prior=jnp.array([settings.arm_scale_df, settings.arm_scale**2], jnp.float32),
-        sigma_prior=jnp.array([settings.sigma_df, settings.sigma_scale], jnp.float32),
-        config=StepConfig(
-            steps_done=jnp.int32(0),
-            sparse_on_at=None,
-            resid_reduction_config=AutoBatchedReduction(),
-            count_reduction_config=AutoBatchedReduction(),
-            prec_reduction_config=AutoBatchedReduction(),
-            prec_count_num_trees=1,
-            sequential_unroll=1,
-            augment=False,
-            mesh=None,
-        ),
-        layout=layout,
-        channels=channels,
-    )
-
-
-def channel_lengths(layout: RowLayout, channels: tuple[Channel, ...]) -> tuple[int, ...]:
-    """Rows of each channel: all for conversion, the prefix of converters for severity."""
-    return tuple(layout.n_rows if c == "conversion" else layout.n_severity_rows for c in channels)
-
-
-def _init_forest(
-    p: int,
-    max_split: UInt8[np.ndarray, " p"],
-    roots: UInt8[np.ndarray, " rows"],
-    counts: Any,
-    lengths: tuple[int, ...],
-    n_groups: int,
-    trees_per_group: int,
-    split: tuple[float, float],
-    spread: float,
-    settings: Settings,
-) -> ForestGroup:
-    size = 2**settings.max_depth
-    half = size // 2
-    trees = n_groups * trees_per_group
-    channels = len(lengths)
-    p_level = jnp.pad(make_p_nonterminal(settings.max_depth, *split), (0, 1))
-    count_tree = np.zeros((channels, n_groups, trees_per_group, size), dtype=np.int32)
-    count_tree[..., 1] = counts[:, :, None]
-    growable = np.zeros((trees, half), dtype=bool)
-    growable[:, 1] = bool((max_split > 0).any())
-    blocked = np.flatnonzero(max_split == 0)
-    return ForestGroup(
-        var_tree=jnp.zeros((trees, half), jnp.uint8 if p <= 256 else jnp.uint16),
-        split_tree=jnp.zeros((trees, half), jnp.uint8),
-        affluence_tree=jnp.asarray(growable),
-        leaf_tree=jnp.zeros((trees, channels, size), jnp.float32),
-        to_prune=jnp.zeros(trees, bool),
-        move_node=jnp.zeros(trees, jnp.int32),
-        max_split=jnp.asarray(max_split),
-        blocked_vars=jnp.asarray(blocked, jnp.uint16) if len(blocked) else None,
-        p_nonterminal=p_level[tree_depths(size)],
-        p_propose_grow=p_level[tree_depths(half)],
-        log_s=None,
-        min_leaf=jnp.int32(settings.min_leaf),
-        leaf_precision=jnp.float32(trees_per_group),
-        leaf_indices=jnp.asarray(np.broadcast_to(roots, (trees_per_group, len(roots)))),
-        counts=jnp.asarray(count_tree.reshape(channels, trees, size)),
-        multiplier=jnp.full((channels, n_groups), 0.3 * spread, jnp.float32),
-        multiplier_scale=jnp.float32(spread),
-        fit=tuple(jnp.zeros(length, jnp.float32) for length in lengths),
-        n_groups=n_groups,
-    )

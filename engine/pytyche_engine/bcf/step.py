@@ -1,6 +1,5 @@
 """One sweep of the sampler: mu forest, tau forests, scalars, latent conversion, sigma^2."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import jax
@@ -9,11 +8,12 @@ from jax import Array, lax, random
 from jax.scipy.special import log_ndtr, ndtr, ndtri
 from jaxtyping import Float32, Key
 
-from pytyche_engine.bcf.forests import propose, update_forests
-from pytyche_engine.bcf.layout import Block
-from pytyche_engine.bcf.state import HurdleState, channel_lengths
+from pytyche_engine.bcf.bartz_adapter import shard_map_state
+from pytyche_engine.bcf.forests import by_arm, propose, update_forests
+from pytyche_engine.bcf.state import HurdleState
 
 
+@shard_map_state
 def hurdle_step(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     """One sweep over everything that is sampled."""
     keys = random.split(key, 6)
@@ -71,13 +71,12 @@ def _draw_scalars(
     equations need sums over each arm's rows only.
     """
     K = state.layout.n_arms
-    length = channel_lengths(state.layout, state.channels)[c]
-    blocks = [b for b in state.layout.blocks if b.stop <= length]
-    valid = state.valid[:length]
-    r, f, g = state.resid[c], state.mu.fit[c] * valid, state.tau.fit[c] * valid
+    length = state.lengths[c]
+    arm, valid = state.arm[:length], state.valid[:length]
+    r, f, g = state.resid[c], state.mu.fit[c], state.tau.fit[c]
 
     def sums(x: Float32[Array, " rows"]) -> Float32[Array, " arms"]:
-        return _arm_sums(blocks, K, x)
+        return _arm_sums(state, x)
 
     n, n_f, n_g = state.arm_rows[c], sums(f), sums(g)
     ff, gg, fg = sums(f * f), sums(g * g), sums(f * g)
@@ -100,8 +99,8 @@ def _draw_scalars(
         [
             jnp.ones(1),
             jnp.full(K, 1 / state.arm_variance[c]),
-            state.mu.multiplier_scale[None] ** -2,
-            jnp.full(K, state.tau.multiplier_scale**-2),
+            state.mu.multiplier_scale**-2,
+            state.tau.multiplier_scale**-2,
         ]
     )
     chol = jnp.linalg.cholesky(precision * gram + jnp.diag(prior))
@@ -109,24 +108,16 @@ def _draw_scalars(
     shock = half + random.normal(key, half.shape)
     new = jax.scipy.linalg.solve_triangular(chol.T, shock, lower=False)
     step = new - old
-    shift = _by_row(blocks, step[0] + step[1 : K + 1])
-    slope = _by_row(blocks, step[K + 2 :])
+    shift = by_arm(arm, step[0] + step[1 : K + 1])
+    slope = by_arm(arm, step[K + 2 :])
     return new, r - valid * shift - step[K + 1] * f - slope * g
 
 
-def _arm_sums(
-    blocks: Sequence[Block], n_arms: int, x: Float32[Array, " rows"]
-) -> Float32[Array, " arms"]:
-    """Sum over each arm's rows."""
-    total = [jnp.float32(0.0)] * n_arms
-    for b in blocks:
-        total[b.arm] = total[b.arm] + jnp.sum(x[b.start : b.stop])
-    return jnp.stack(total)
-
-
-def _by_row(blocks: Sequence[Block], by_arm: Float32[Array, " arms"]) -> Float32[Array, " rows"]:
-    """Each row's value of its arm."""
-    return jnp.concatenate([jnp.full(b.stop - b.start, by_arm[b.arm]) for b in blocks])
+def _arm_sums(state: HurdleState, x: Float32[Array, " rows"]) -> Float32[Array, " arms"]:
+    """Sum over each arm's rows, of a channel's values that are 0 at padding."""
+    arm = state.arm[: len(x)]
+    sums = [jnp.sum(jnp.where(arm == k, x, 0.0)) for k in range(state.layout.n_arms)]
+    return state.over_devices(jnp.stack(sums))
 
 
 def _update_latent(key: Key[Array, ""], state: HurdleState) -> HurdleState:
@@ -143,8 +134,10 @@ def _update_latent(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     fitted = state.z - state.resid[0]
     sign = jnp.where(state.converted, 1.0, -1.0)
     shift = _draw_arm_shift(shift_key, state, sign, state.offset + fitted)
-    fitted = fitted + _by_row(state.layout.blocks, shift)
+    fitted = fitted + by_arm(state.arm, shift)
     eta = state.offset + fitted
+    if state.config.data_sharded:
+        key = random.fold_in(key, lax.axis_index("data"))
     u = random.uniform(key, eta.shape, minval=2e-38)
     # z = eta + s e with e > -s eta: -e is a normal below s eta. The floor keeps the inverse
     # finite where a visitor's outcome was all but impossible.
@@ -175,7 +168,7 @@ def _draw_arm_shift(
     normal_key, accept_key = random.split(key)
 
     def arm_sum(x: Float32[Array, " rows"]) -> Float32[Array, " arms"]:
-        return _arm_sums(state.layout.blocks, K, x * state.valid)
+        return _arm_sums(state, x * state.valid)
 
     def newton(
         log_p: Float32[Array, " rows"], q: Float32[Array, " rows"], at: Float32[Array, " arms"]
@@ -188,7 +181,7 @@ def _draw_arm_shift(
     log_old = log_ndtr(q_old)
     step_old, curve_old = newton(log_old, q_old, effect)
     shift = step_old + random.normal(normal_key, (K,)) * lax.rsqrt(curve_old)
-    q_new = q_old + sign * _by_row(state.layout.blocks, shift)
+    q_new = q_old + sign * by_arm(state.arm, shift)
     log_new = log_ndtr(q_new)
     step_new, curve_new = newton(log_new, q_new, effect + shift)
     log_ratio = (
@@ -207,7 +200,8 @@ def _update_sigma2(key: Key[Array, ""], state: HurdleState) -> HurdleState:
         return state
     nu, scale = state.sigma_prior
     n = state.arm_rows[-1].sum()
-    rate = 0.5 * (nu * scale + jnp.sum(state.resid[-1] ** 2))
+    squares = state.over_devices(jnp.sum(state.resid[-1] ** 2))
+    rate = 0.5 * (nu * scale + squares)
     return replace(state, sigma2=rate / _gamma(key, 0.5 * (nu + n)))
 
 

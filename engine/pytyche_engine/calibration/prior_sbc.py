@@ -14,11 +14,12 @@ from jaxtyping import Float, Int
 from scipy.special import log_ndtr, ndtri
 from scipy.stats import binom
 
+from pytyche_engine.bcf.chain import run_chunk
 from pytyche_engine.bcf.draws import Draws, draws_of_trace, evaluate
-from pytyche_engine.bcf.fit import run_chunk
 from pytyche_engine.bcf.prior import sample_prior
 from pytyche_engine.bcf.settings import Settings
-from pytyche_engine.bcf.state import CHANNELS, LatentScale, init_state
+from pytyche_engine.bcf.start import Encoded, cold_start, init_state
+from pytyche_engine.bcf.state import CHANNELS, LatentScale
 from pytyche_engine.contracts.observations import Outcome
 
 QUANTITIES = (
@@ -39,7 +40,7 @@ SMALL_SETTINGS = Settings(
     num_trees_tau=4,
     num_chains=1,
     num_warm_up=400,
-    num_draws=99,
+    min_draws=99,
     thin=20,
     arm_scale=0.3,
     arm_scale_df=8.0,
@@ -74,7 +75,7 @@ def prior_sbc_ranks(
     settings: Settings = SMALL_SETTINGS,
     design: SbcDesign | None = None,
 ) -> Iterator[dict[str, int]]:
-    """For each simulation, the rank (0 to num_draws) of the truth in its posterior."""
+    """For each simulation, the rank (0 to min_draws) of the truth in its posterior."""
     design = design or SbcDesign()
     scale = LatentScale(offset=-0.4, centre=0.5, scale=0.5)
     channels = CHANNELS[Outcome.HURDLE]
@@ -89,14 +90,22 @@ def prior_sbc_ranks(
         converted = scale.offset + latent[0] + rng.normal(size=n) > 0
         logs = latent[1] + np.sqrt(truth.sigma2[0]) * rng.normal(size=n)
         revenue = np.where(converted, np.exp(scale.centre + scale.scale * logs), 0.0)
-        state = init_state(
-            X, max_split, arm, revenue, design.n_arms, Outcome.HURDLE, scale, settings, rng
-        )
+        data = Encoded(
+            X=X,
+            max_split=max_split,
+            mu_only=np.zeros(len(X), dtype=bool),
+            arm=arm,
+            revenue=revenue,
+            n_arms=design.n_arms,
+            outcome=Outcome.HURDLE,
+            scale=scale,
+        ).padded()
+        state = init_state(data, cold_start(data, settings, rng), settings, rng)
         key = jax.random.key(int(rng.integers(2**31)))
-        state, _ = run_chunk(key, state, settings.num_draws, 1)
-        for _ in range(settings.num_warm_up // settings.num_draws):
-            state, _ = run_chunk(key, state, settings.num_draws, 1)
-        state, trace = run_chunk(key, state, settings.num_draws, settings.thin)
+        state, _ = run_chunk(key, state, settings.min_draws, 1)
+        for _ in range(settings.num_warm_up // settings.min_draws):
+            state, _ = run_chunk(key, state, settings.min_draws, 1)
+        state, trace = run_chunk(key, state, settings.min_draws, settings.thin)
         draws = draws_of_trace(trace, 0)
         at_truth = _quantities(truth, X, arm, revenue, scale, rng)
         at_draws = _quantities(draws, X, arm, revenue, scale, rng)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 R_HAT_LIMIT = 1.05
 """R-hat above this on a reported quantity marks the fit as unconverged."""
@@ -27,4 +28,37 @@ class Convergence:
         """Whether every quantity meets both limits; a nan meets none."""
         return all(v <= R_HAT_LIMIT for v in self.r_hat.values()) and all(
             v >= ESS_LIMIT for v in self.ess.values()
+        )
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How long the sampler ran and why it ended.
+
+    Attributes:
+        start: ``"cold"`` from prior trees, ``"warm"`` from an earlier fit.
+        warm_up: iterations dropped in each chain.
+        iterations: iterations of each chain, warm-up included.
+        chains: how many chains.
+        stopped: ``"converged"`` when R-hat and effective sample size of the lifts had passed,
+            ``"maximum"`` when they had not by the last iteration allowed.
+    """
+
+    start: Literal["cold", "warm"]
+    warm_up: int
+    iterations: int
+    chains: int
+    stopped: Literal["converged", "maximum"]
+
+    @property
+    def line(self) -> str:
+        """In one line."""
+        end = (
+            "R-hat and ESS passed"
+            if self.stopped == "converged"
+            else "the most allowed; R-hat or ESS did not pass"
+        )
+        return (
+            f"sampler: {self.chains} chain(s), {self.start} start, {self.warm_up} warm-up + "
+            f"{self.iterations - self.warm_up} iterations ({end})"
         )

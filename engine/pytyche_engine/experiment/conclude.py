@@ -58,17 +58,18 @@ def conclude_round(
     latest = served[-1]
     round_idx = latest.plan.round_index
     progress.stage(Stage.SEGMENTS)
-    effects = posterior.predict(cumulative.features, control=control)
+    propensity = cumulative.propensity
+    effects = posterior.predict(cumulative.features, propensity=propensity, control=control)
     scores = doubly_robust_scores(cumulative, effects)
     contrast = aipw_contrast(scores)
-    everyone = posterior.group_draws(
-        cumulative.features, np.ones((len(cumulative), 1)), ("everyone",), control=control
-    )
+    everyone = posterior.effects(cumulative.features, propensity=propensity, control=control)
 
     def group_draws(
         membership: Float[np.ndarray, "n groups"], groups: tuple[str, ...]
     ) -> GroupDraws:
-        return posterior.group_draws(cumulative.features, membership, groups, control=control)
+        return posterior.group_draws(
+            cumulative.features, membership, groups, propensity=propensity, control=control
+        )
 
     control.checkpoint()
     search = discover_segments(
@@ -86,7 +87,11 @@ def conclude_round(
     next_size = design.schedule.next_round_size(round_idx + 1)
     groups = cell_groups(latest.plan, latest.observations)
     cell_draws = posterior.group_draws(
-        latest.observations.features, groups.membership, groups.names, control=control
+        latest.observations.features,
+        groups.membership,
+        groups.names,
+        propensity=latest.observations.propensity,
+        control=control,
     )
     next_plan = propose(
         search,

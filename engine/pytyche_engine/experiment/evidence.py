@@ -45,12 +45,16 @@ class Evidence:
 
 def _round_evidence(done: Round, served: Sequence[Served]) -> RoundEvidence:
     def draws(rules: Sequence[Rule]) -> GroupDraws:
-        features = concat([s.observations for s in served]).features
+        seen = concat([s.observations for s in served])
+        features = seen.features
         membership = np.column_stack([rule.matches(features) for rule in rules]).astype(float)
         held = np.flatnonzero(membership.any(axis=0))
         names = tuple(map(str, rules))
         some = done.posterior.group_draws(
-            features, membership[:, held], tuple(names[i] for i in held)
+            features,
+            membership[:, held],
+            tuple(names[i] for i in held),
+            propensity=seen.propensity,
         )
 
         def spread(values: np.ndarray) -> np.ndarray:

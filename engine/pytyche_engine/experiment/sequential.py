@@ -353,6 +353,7 @@ class SequentialExperiment:
             cumulative,
             settings=self._spec.settings,
             seed=self._round_seed(len(state.rounds)),
+            previous=None if state.latest is None else state.latest.posterior,
             control=control,
             progress=progress,
         )

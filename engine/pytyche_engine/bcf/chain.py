@@ -1,0 +1,125 @@
+"""One chain: advanced in stretches, each cut into chunks that can report and stop."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+from jax import Array
+from jaxtyping import Float, Key
+
+from pytyche_engine.bcf.bartz_adapter import run_mcmc
+from pytyche_engine.bcf.draws import Draws, HurdleTrace, draws_of_trace
+from pytyche_engine.bcf.state import HurdleState
+from pytyche_engine.bcf.step import hurdle_step
+
+_CHUNK_SECONDS = 0.3
+_MOST_SAVED = (10, 5, 2)
+
+# Tracing is serialised: bartz counts how often its loop is traced in a module global.
+_tracing = threading.Lock()
+
+Lifts = Float[np.ndarray, "draws groups treatments"]
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """A chain between two stretches.
+
+    Attributes:
+        index: its number.
+        key: the random key of all its iterations.
+        state: where it is; consumed by `advance`.
+        iterations: done so far.
+        kept: draws kept so far, in parts.
+        lifts: what the monitor saw in them, in the same parts.
+    """
+
+    index: int
+    key: Key[Array, ""]
+    state: HurdleState
+    iterations: int = 0
+    kept: tuple[Draws, ...] = ()
+    lifts: tuple[Lifts, ...] = ()
+
+
+def advance(
+    chain: Chain,
+    n_draws: int,
+    thin: int,
+    *,
+    watch: Callable[[Draws], Lifts] | None,
+    checkpoint: Callable[[], None],
+    report: Callable[[int, int], None],
+) -> Chain:
+    """At least ``n_draws`` draws, ``thin`` iterations apart.
+
+    Args:
+        chain: where to start.
+        n_draws: rounded up to whole chunks.
+        thin: iterations a draw.
+        watch: sees each chunk's draws, which are then kept; None drops them.
+        checkpoint: called before each chunk; may block or raise.
+        report: called after each call with the chain's index and the iterations done.
+    """
+    state, kept, seen, done = chain.state, [], [], 0
+    saved, skips = _cut(state.layout.n_rows, thin)
+    for _ in range(-(-n_draws // saved)):
+        for call, skip in enumerate(skips, start=1):
+            checkpoint()
+            if chain.iterations + done == 0:
+                with _tracing:
+                    state, trace = run_chunk(chain.key, state, saved, skip)
+            else:
+                state, trace = run_chunk(chain.key, state, saved, skip)
+            done += saved * skip
+            if watch is not None and call == len(skips):
+                draws = draws_of_trace(trace, chain.index)
+                kept.append(draws)
+                seen.append(watch(draws))
+            report(chain.index, saved * skip)
+    return replace(
+        chain,
+        state=state,
+        iterations=chain.iterations + done,
+        kept=(*chain.kept, *kept),
+        lifts=(*chain.lifts, *seen),
+    )
+
+
+def run_chunk(
+    key: Key[Array, ""], state: HurdleState, saved: int, skip: int
+) -> tuple[HurdleState, HurdleTrace]:
+    """Advance a chain by ``saved * skip`` iterations, keeping every ``skip``-th.
+
+    Continuing with the same key is exact: cutting a run into chunks changes no draw. The
+    given state is consumed.
+    """
+    result = run_mcmc(
+        key,
+        state,  # our own type: run_mcmc reads and advances its config only
+        saved,
+        n_skip=skip,
+        main_trace_type=HurdleTrace,
+        burnin_trace_type=HurdleTrace,
+        step=hurdle_step,
+    )
+    jax.block_until_ready(result.final_state.config.steps_done)
+    return result.final_state, result.main_trace
+
+
+def _cut(n_rows: int, thin: int) -> tuple[int, tuple[int, ...]]:
+    """Chunks of about a third of a second, so that pause and cancel answer within one.
+
+    Returns:
+        Draws of a chunk; and how many iterations each call takes: where one draw takes longer
+        than a chunk may, several calls make it. A bucket of rows has one answer, since the
+        number of draws is part of the compiled shape.
+    """
+    seconds = thin * (0.001 + 1e-6 * n_rows)
+    for saved in _MOST_SAVED:
+        if saved * seconds <= _CHUNK_SECONDS:
+            return saved, (thin,)
+    calls = min(thin, max(1, round(seconds / _CHUNK_SECONDS)))
+    return 1, tuple(len(part) for part in np.array_split(np.arange(thin), calls))
