@@ -17,6 +17,7 @@ from pytyche_engine.contracts.tables import Table as TextTable
 from pytyche_engine.experiment.round import Round, RoundAnalysis
 from pytyche_engine.jobs.events import FitEvent
 from pytyche_engine.jobs.job import Job
+from pytyche_lab.ending import is_unconverged
 
 PROGRESS_THREAD = "pytyche-terminal"
 """Name of the threads that draw progress."""
@@ -76,12 +77,16 @@ def _follow_bar(job: Job[Any], title: str, console: Console) -> None:
                     # Without a total rich draws a moving bar: compiling claims no percentage.
                     total=event.total_iterations or None,
                     completed=event.iteration,
-                    stage=job.state.value if ended else event.stage.value,
+                    stage=_end_words(job) if ended else event.stage.value,
                     eta="" if ended else eta_words(event.eta_seconds),
                 )
                 # In a line of its own: beside the bar it would leave no room for the bar.
                 interim.plain = interim_words(event)
             time.sleep(0 if ended else _POLL_SECONDS)
+
+
+def _end_words(job: Job[Any]) -> str:
+    return f"{job.state.value}, unconverged" if is_unconverged(job) else job.state.value
 
 
 def _follow_lines(job: Job[Any], title: str, console: Console) -> None:
@@ -94,7 +99,7 @@ def _follow_lines(job: Job[Any], title: str, console: Console) -> None:
             words = (f"{title}: {event.stage.value}", interim_words(event))
             console.print(Text(" · ".join(filter(None, words))), soft_wrap=True)
         time.sleep(0 if ended else _POLL_SECONDS)
-    words = (f"{title}: {job.state.value}", interim_words(event) if event else "")
+    words = (f"{title}: {_end_words(job)}", interim_words(event) if event else "")
     console.print(Text(" · ".join(filter(None, words))), soft_wrap=True)
 
 
@@ -137,7 +142,10 @@ def _print_effects(analysis: RoundAnalysis, console: Console) -> None:
 
 
 def _rich(table: TextTable, title: str) -> Table:
-    drawn = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    heading = f"{title} ({table.caption})" if table.caption else title
+    drawn = Table(
+        title=Text(heading), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+    )
     for column in table.columns:
         # A number that does not fit goes on in the next line; none is cut short.
         drawn.add_column(Text(column), overflow="fold")

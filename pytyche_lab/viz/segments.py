@@ -21,7 +21,8 @@ def plot_segment_intervals(
 ) -> Figure:
     """Each segment's GATE and its 80 % interval, on one scale with zero drawn.
 
-    The marker's colour and shape are those of the treatment that the GATE is about.
+    The marker's colour and shape are those of the treatment that the GATE is about. Segments
+    of a fit that has not converged are labelled so.
 
     Args:
         segments: e.g. ``round.analysis.segments``.
@@ -36,6 +37,9 @@ def plot_segment_intervals(
     arms = list(segments[0].arm_best_probabilities) if segments else []
     unit = f"GATE: lift in revenue per visitor against control, {currency}"
     label = "calibrated" if calibrated else "uncalibrated, drawn dashed"
+    converged = all(s.converged for s in segments)
+    if not converged:
+        label += ", unconverged"
     place = alt.Y(
         "name:N",
         sort=None,
@@ -97,7 +101,7 @@ def plot_segment_intervals(
         title="Effect by segment",
         subtitle=f"Mean and 80 % interval, {label}",
         row_height=_LINE_HEIGHT * lines + 14,
-        words=f"{unit}\n{words}",
+        words=f"{unit}{'' if converged else ' (unconverged)'}\n{words}",
     )
 
 

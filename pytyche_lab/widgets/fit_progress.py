@@ -13,6 +13,7 @@ import traitlets as t
 from pytyche_engine.contracts import PytycheError
 from pytyche_engine.contracts.convergence import R_HAT_LIMIT
 from pytyche_engine.jobs import FitEvent, InterimLift, Job, JobState, Stage
+from pytyche_lab.ending import is_unconverged
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.schema import (
     ArmRef,
@@ -157,6 +158,7 @@ def progress_view(job: Job[Any], beat: int, ran: float, arms: tuple[str, ...]) -
         ],
         "trace_lengths": [len(trace) for trace in event.chain_traces],
         "message": _message(job.error),
+        "unconverged": is_unconverged(job),
     }
 
 

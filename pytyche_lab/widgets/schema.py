@@ -59,7 +59,10 @@ class FitSetup(TypedDict):
 
 
 class Progress(TypedDict):
-    """A snapshot of a fit. `beat` counts snapshots: when it stands still, the kernel is gone."""
+    """A snapshot of a fit. `beat` counts snapshots: when it stands still, the kernel is gone.
+
+    `unconverged` is set at the end only.
+    """
 
     beat: int
     state: State
@@ -76,6 +79,7 @@ class Progress(TypedDict):
     lifts: list[LiftView]
     trace_lengths: list[int]
     message: str
+    unconverged: bool
 
 
 class FitProgressTraits(TypedDict):
@@ -231,6 +235,7 @@ class HistoryView(TypedDict):
     verdict_arm: str
     p_positive: float
     is_calibrated: bool
+    converged: bool
 
 
 class RoundDashboardTraits(TypedDict):

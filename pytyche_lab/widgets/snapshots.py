@@ -95,6 +95,7 @@ def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:
                 "verdict_arm": verdict.treatment,
                 "p_positive": verdict.probability_positive,
                 "is_calibrated": past.analysis.is_calibrated,
+                "converged": past.analysis.converged,
             }
         )
     return views

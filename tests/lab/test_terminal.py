@@ -14,7 +14,7 @@ from pytyche_engine.contracts.errors import FitCancelled
 from pytyche_engine.jobs.control import Control
 from pytyche_engine.jobs.events import FitEvent, InterimLift, Stage
 from pytyche_engine.jobs.job import Job
-from pytyche_lab import progress, setup_check, terminal
+from pytyche_lab import progress, terminal
 
 LIFT = InterimLift("low_promo", 0.25, 0.1, 0.4, 1.0, 400.0)
 HOSTILE = ("control", "[red]promo[/red] <b>", "free_ship")
@@ -163,12 +163,3 @@ def test_a_kernel_gets_the_widget(
     assert widget.summary() == "Fitting round 1"
     assert widget.setup["currency"] == "€"
     widget.close()
-
-
-def test_setup_report_has_the_tutorials_lines() -> None:
-    report = setup_check.check_setup()
-    names = [line.split()[0] for line in repr(report).splitlines()]
-    assert names == ["pytyche_lab", "bartz", "JAX", "CUDA", "calibration"]
-    assert report.devices
-    assert repr(report).endswith("calibration artifacts: (none bundled)")
-    assert "JAX devices: " in report._repr_html_()

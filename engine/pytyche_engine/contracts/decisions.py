@@ -106,6 +106,7 @@ class Segment:
         stability_score: share of refits (rows and scores redrawn) that find it again.
         claim_level: what supports the GATEs.
         probability_positive: per treatment, P(its GATE > 0).
+        converged: whether the fit that its figures come from converged.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Segment:
     stability_score: float
     claim_level: ClaimLevel
     probability_positive: Mapping[str, float] = field(default_factory=dict)
+    converged: bool = True
 
     @property
     def leader(self) -> str:
@@ -279,7 +281,8 @@ class GraduationCandidate:
             f"expected loss if shipped: {amount(latest.expected_loss_if_shipped)}/visitor "
             f"P(lift > 0) {probability_is(latest.probability_positive)}",
             f"value of one more round: {amount(latest.expected_value_of_one_more_round)}/visitor",
-            f"claim level: {self.claim_level.label}",
+            f"claim level: {self.claim_level.label}"
+            f"{'' if self.segment.converged else ', unconverged'}",
         )
 
     def __repr__(self) -> str:

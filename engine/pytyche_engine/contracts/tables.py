@@ -7,10 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """Columns and rows of ready-made text."""
+    """Columns and rows of ready-made text.
+
+    Attributes:
+        columns: their heads.
+        rows: the cells of each row.
+        caption: what must be known to read the numbers, a line above them; often nothing.
+    """
 
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+    caption: str = ""
 
     def text(self) -> str:
         """As a Markdown table with aligned columns, readable in a terminal."""
@@ -22,7 +29,8 @@ class Table:
             return "| " + " | ".join(padded) + " |"
 
         ruler = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-        return "\n".join([line(self.columns), ruler, *map(line, self.rows)])
+        above = [self.caption] if self.caption else []
+        return "\n".join([*above, line(self.columns), ruler, *map(line, self.rows)])
 
     def html(self) -> str:
         """As an HTML table."""
@@ -33,4 +41,13 @@ class Table:
             "<tr>" + "".join(f"<td {left}>{html.escape(c)}</td>" for c in row) + "</tr>"
             for row in self.rows
         )
-        return f'<table class="pytyche"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        above = (
+            f'<caption style="caption-side: top; text-align: left">{html.escape(self.caption)}'
+            "</caption>"
+            if self.caption
+            else ""
+        )
+        return (
+            f'<table class="pytyche">{above}<thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table>"
+        )

@@ -60,6 +60,7 @@ class TruthComparison:
         rpv_best_arm: true RPV of the best single arm for everyone.
         rpv_oracle: true RPV if everyone got their best arm.
         best_arm: the name of the truly best single arm.
+        converged: whether the fit that made the estimates converged.
     """
 
     cate_rmse: float
@@ -71,6 +72,7 @@ class TruthComparison:
     rpv_best_arm: float
     rpv_oracle: float
     best_arm: str
+    converged: bool = True
 
     @property
     def oracle_gap(self) -> float:
@@ -79,7 +81,7 @@ class TruthComparison:
 
     def _lines(self) -> tuple[str, ...]:
         return (
-            "TruthComparison",
+            "TruthComparison" if self.converged else "TruthComparison of an unconverged fit",
             f"cate_rmse: {amount(self.cate_rmse)} policy_accuracy: {self.policy_accuracy:.0%}",
             f"cate_rmse of predicting no effect: {amount(self.cate_rmse_no_effect)} "
             f"of the true average effect for everyone: {amount(self.cate_rmse_constant)}",

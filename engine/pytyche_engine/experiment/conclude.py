@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -84,6 +85,9 @@ def conclude_round(
     control.checkpoint()
     progress.stage(Stage.PLAN)
     convergence = posterior.convergence(everyone)
+    search = replace(
+        search, segments=tuple(replace(s, converged=convergence.ok) for s in search.segments)
+    )
     next_size = design.schedule.next_round_size(round_idx + 1)
     groups = cell_groups(latest.plan, latest.observations)
     cell_draws = posterior.group_draws(
@@ -129,7 +133,9 @@ def conclude_round(
             convergence=convergence,
         ),
         next_recommendation=next_plan,
-        truth_comparison=_compare_with_truth(served, design.arms, effects.cate, search),
+        truth_comparison=_compare_with_truth(
+            served, design.arms, effects.cate, search, convergence.ok
+        ),
         traffic=traffic_split(latest.plan, latest.observations),
         posterior=posterior,
         fit_seconds=time.monotonic() - started,
@@ -148,10 +154,12 @@ def _compare_with_truth(
     arms: tuple[str, ...],
     cate: Float[np.ndarray, "n treatments"],
     search: SegmentSearch,
+    converged: bool,
 ) -> TruthComparison | None:
     truths = [s.truth for s in served if s.truth is not None]
     if len(truths) < len(served):
         return None
     code = {arm: k for k, arm in enumerate(arms)}
     arm_of_segment = np.array([code[s.recommended_arm] for s in search.segments])
-    return compare_with_truth(concat_truth(truths), cate, arm_of_segment[search.membership])
+    found = compare_with_truth(concat_truth(truths), cate, arm_of_segment[search.membership])
+    return replace(found, converged=converged)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pytyche_engine.decisions.health import TrafficSplit
 
 
+UNCONVERGED = "unconverged: the chains do not agree yet, so these numbers may change"
+"""What stands over every table of a fit that has not converged."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class RoundAnalysis:
     """What a round concludes, over all data so far.
@@ -56,6 +60,11 @@ class RoundAnalysis:
             words.append("unconverged")
         return ", ".join(words)
 
+    @property
+    def caption(self) -> str:
+        """What stands over every table of this analysis: nothing if the fit converged."""
+        return "" if self.converged else UNCONVERGED
+
     def comparison_table(self) -> Table:
         """Lift of each treatment in money and per cent, and how it comes about."""
         rows = [
@@ -82,6 +91,7 @@ class RoundAnalysis:
                 "AIPW lift",
             ),
             rows,
+            self.caption,
         )
 
     def segment_table(self) -> Table:
@@ -98,7 +108,11 @@ class RoundAnalysis:
             )
             for s in self.segments
         ]
-        return Table(("segment", "share", "GATE (80% CI)", "stability", "leader", "claim"), rows)
+        return Table(
+            ("segment", "share", "GATE (80% CI)", "stability", "leader", "claim"),
+            rows,
+            self.caption,
+        )
 
     def recommendation_line(self) -> str:
         """The verdict in one line."""
@@ -108,11 +122,13 @@ class RoundAnalysis:
     def targeting_line(self) -> str:
         """What routing by segment is worth against the best single arm."""
         value = self.search.value_of_targeting
+        doubt = "" if self.converged else " (unconverged)"
         if len(self.segments) == 1:
-            return f"best single arm: {self.search.best_arm}; no split by segment pays"
+            return f"best single arm: {self.search.best_arm}; no split by segment pays{doubt}"
         return (
             f"best single arm: {self.search.best_arm}; routing by segment is worth "
             f"{signed(value.mean)} [{signed(value.low)}, {signed(value.high)}] per visitor more"
+            f"{doubt}"
         )
 
     def __repr__(self) -> str:
@@ -203,6 +219,7 @@ class Round:
                 "policy",
             ),
             rows,
+            self.analysis.caption,
         )
 
     def truth_line(self) -> str | None:
@@ -216,6 +233,7 @@ class Round:
             f"policy_accuracy={t.policy_accuracy:.1%} "
             f"oracle_gap={t.oracle_gap:.4f}/visitor "
             f"(best single arm {t.rpv_oracle - t.rpv_best_arm:.4f})"
+            f"{'' if self.analysis.converged else ' (unconverged)'}"
         )
 
     def next_line(self) -> str:

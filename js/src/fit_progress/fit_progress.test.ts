@@ -30,6 +30,7 @@ function progress(stage: StageName, changes: Partial<Progress> = {}): Progress {
     lifts: [],
     trace_lengths: [],
     message: "",
+    unconverged: false,
     ...changes,
   };
 }
@@ -110,6 +111,15 @@ describe("fit progress", () => {
     const { el, find } = mount(progress("sample", { state: "failed", message: `Arm ${EVIL} is empty.` }));
     expect(el.querySelector(".pt-note.bad")?.textContent).toContain(`Arm ${EVIL} is empty. Round 1 is as it was.`);
     expect(find("cancel").hidden).toBe(true);
+  });
+
+  it("says at the end that a fit has not converged", () => {
+    const ended = { state: "done", lifts: [lift("low_promo", 0.2, 1.2)] } as const;
+    const { el } = mount(progress("plan", { ...ended, unconverged: true, lifts: [...ended.lifts] }));
+    expect(el.querySelector(".pt-chip.bad")?.textContent).toBe("Done, unconverged");
+    expect(el.querySelector(".pt-note.bad")?.textContent).toContain("The chains do not agree yet.");
+    expect(el.querySelector('[role="status"]')?.textContent).toBe("Fitting round 2: done, unconverged.");
+    expect(mount(progress("plan", { ...ended, lifts: [...ended.lifts] })).el.textContent).not.toContain("nconverged");
   });
 
   it("shows names that people typed as text", () => {

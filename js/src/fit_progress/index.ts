@@ -161,6 +161,9 @@ class FitView {
       return [note("bad", "This view has lost its kernel.", `What you see was true at ${at}.`)];
     }
     if (state === "failed") return [note("bad", p.message || "The fit failed.", untouched)];
+    if (state === "done" && p.unconverged) {
+      return [note("bad", "The chains do not agree yet.", "Everything that shows this fit carries the word unconverged.")];
+    }
     if (state === "paused") {
       const [drawn, planned] = kept(p);
       const draws = planned > 0 ? `${count(drawn)} of ${count(planned)} draws a chain are kept in memory. ` : "";

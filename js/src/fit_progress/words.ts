@@ -108,7 +108,7 @@ export function headline(p: Progress, state: State, shown: number | null): Headl
 export function stateChip(p: Progress, state: State): [word: string, look: LampStatus | "on" | "", icon?: IconName] {
   switch (state) {
     case "done":
-      return ["Done", "ok"];
+      return p.unconverged ? ["Done, unconverged", "bad"] : ["Done", "ok"];
     case "failed":
       return ["Failed", "bad"];
     case "cancelled":
@@ -149,7 +149,7 @@ export function waiting(p: Progress): Headline {
 
 /** What a screen reader is told. It changes with the state, the stage and every tenth. */
 export function spoken(title: string, p: Progress, state: State): string {
-  if (state === "done") return `${title}: done.`;
+  if (state === "done") return p.unconverged ? `${title}: done, unconverged.` : `${title}: done.`;
   if (state === "failed") return `${title}: failed. ${p.message}`;
   if (state === "cancelled") return `${title}: cancelled.`;
   const done = percentDone(p);

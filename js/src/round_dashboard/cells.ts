@@ -21,7 +21,7 @@ export function cells(round: RoundView): HTMLElement {
   const lifts = f.digitsFor(round.cells.flatMap((c) => (c.model_lift ? [c.model_lift.low, c.model_lift.high] : [])));
   return section(
     "Cells",
-    "Revenue per visitor, every cell on one scale",
+    f.labelled("Revenue per visitor, every cell on one scale", round),
     h(
       "div",
       { class: "pt-bleed" },

@@ -47,7 +47,7 @@ export function decision(round: RoundView): HTMLElement {
       h(
         "div",
         {},
-        h("p", { class: "pt-meta" }, `Decision after round ${round.number}`),
+        h("p", { class: "pt-meta" }, f.labelled(`Decision after round ${round.number}`, round)),
         h("p", { class: "pt-big", "data-testid": "verdict" }, `${VERDICT[d.verdict]} `, armName(d.arm, d.arm.name)),
         h("p", { class: "why" }, ...why(round, digits)),
         h("details", { class: "why soft" }, h("summary", {}, "Against the thresholds, and what would change it"), h("p", {}, d.reason)),
@@ -122,7 +122,7 @@ function options(round: RoundView, digits: number): HTMLElement {
   }
   return table(
     "opts",
-    "Options in money",
+    f.labelled("Options in money", round),
     [
       { head: "Option", class: "c1" },
       { head: `Lift per visitor against control, ${currency}`, class: "g c2", axis: axis(scale, liftTick) },

@@ -40,7 +40,7 @@ export function effects(round: RoundView, selected: string): HTMLElement {
   rows.push(...round.segments.map((s) => segmentRow(s, round, scale, digits, selected)));
   return section(
     "Arms and segments",
-    `Lift in revenue per visitor, ${currency}, one scale from top to bottom`,
+    f.labelled(`Lift in revenue per visitor, ${currency}, one scale from top to bottom`, round),
     h(
       "div",
       { class: "pt-bleed" },
@@ -107,7 +107,7 @@ export function parts(round: RoundView): HTMLElement {
   const amount = (value: number | null) => (value === null ? f.UNKNOWN : f.signedMoney(value, currency, digits));
   return section(
     "Where the lift comes from",
-    "Conversion and severity add up to the lift; the last two columns are cross-checks",
+    f.labelled("Conversion and severity add up to the lift; the last two columns are cross-checks", round),
     h(
       "div",
       { class: "pt-bleed" },

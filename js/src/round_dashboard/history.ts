@@ -27,14 +27,17 @@ export function history(round: RoundView, past: readonly HistoryView[]): HTMLEle
         interval: was.lift,
         calibrated: was.is_calibrated,
         height: 34,
-        label: `Round ${was.number}: ${was.arm.name} ${mean} ${bounds}`,
+        label: f.labelled(`Round ${was.number}: ${was.arm.name} ${mean} ${bounds}`, was),
       }),
       axis(scale, liftTick, true),
       h("p", { class: "hv" }, h("b", {}, mean), " ", h("span", { class: "soft" }, bounds)),
       h(
         "p",
         { class: "soft hs" },
-        `${was.n_segments} ${was.n_segments === 1 ? "segment" : "segments"}. ${SAID[was.verdict]} ${was.verdict_arm}, P ${f.probability(was.p_positive)}`,
+        f.labelled(
+          `${was.n_segments} ${was.n_segments === 1 ? "segment" : "segments"}. ${SAID[was.verdict]} ${was.verdict_arm}, P ${f.probability(was.p_positive)}`,
+          was,
+        ),
       ),
     );
   });

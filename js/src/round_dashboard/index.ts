@@ -80,7 +80,8 @@ function notes(round: RoundView): HTMLElement[] {
 }
 
 /** Only a simulated source knows the truth. */
-function truth(t: TruthView, currency: string): HTMLElement {
+function truth(t: TruthView, round: RoundView): HTMLElement {
+  const { currency } = round;
   const amount = (value: number) => f.money(value, currency, 4);
   const figure = (name: string, value: string, beside: string) =>
     h("div", {}, h("dt", {}, name), h("dd", {}, value, h("small", {}, ` ${beside}`)));
@@ -91,7 +92,7 @@ function truth(t: TruthView, currency: string): HTMLElement {
       "div",
       { class: "pt-sec-head" },
       h("h3", { class: "pt-h" }, "Against the planted truth"),
-      h("span", { class: "pt-meta" }, "Known in a simulation only; no estimate above has seen it"),
+      h("span", { class: "pt-meta" }, f.labelled("Known in a simulation only; no estimate above has seen it", round)),
     ),
     h(
       "dl",
@@ -142,7 +143,7 @@ function draw(root: HTMLElement, model: Model<RoundDashboardTraits>): void {
     effects(round, model.get("selected_segment")),
     parts(round),
     history(round, model.get("history")),
-    ...(round.truth ? [truth(round.truth, round.currency)] : []),
+    ...(round.truth ? [truth(round.truth, round)] : []),
     legend(round),
   );
 }

@@ -135,10 +135,11 @@ const HISTORY: HistoryView[] = [1, 2].map((number) => ({
   verdict_arm: "low_promo",
   p_positive: 0.96,
   is_calibrated: false,
+  converged: true,
 }));
 
-function mount(shown: RoundView, signal?: AbortSignal) {
-  const model = new FakeModel<RoundDashboardTraits>({ round: shown, history: HISTORY, selected_segment: "" });
+function mount(shown: RoundView, signal?: AbortSignal, past: HistoryView[] = HISTORY) {
+  const model = new FakeModel<RoundDashboardTraits>({ round: shown, history: past, selected_segment: "" });
   const el = document.createElement("div");
   document.body.append(el);
   const stop = widget.render(signal ? { model, el, signal } : { model, el });
@@ -204,6 +205,19 @@ describe("the round dashboard", () => {
     expect(text(".pt-head")).toContain("UnconvergedUncalibrated");
     expect(text(".pt-note.bad")).toContain("The chains do not agree yet.");
     expect(el.textContent).toContain("Exploratorystability 0.94");
+  });
+
+  it("says unconverged over every section of an unconverged fit, and nowhere else", () => {
+    const truth = { cate_rmse: 0.11, cate_rmse_no_effect: 0.41, cate_rmse_constant: 0.37, policy_accuracy: 0.713, oracle_gap: 0.02, best_arm_gap: 0.06 };
+    const doubtful = HISTORY.map((was) => ({ ...was, converged: was.number === 1 }));
+    const { el } = mount(round({ converged: false, truth }), undefined, doubtful);
+    const sections = [...el.querySelectorAll("section.pt-sec")];
+    expect(sections.map((s) => s.getAttribute("aria-label"))).toEqual(["Decision", "Cells", "Arms and segments", "Where the lift comes from", "Over the rounds", "Against the planted truth"]);
+    for (const section of sections) expect(section.textContent).toContain("Unconverged");
+    // Of the rounds, only the one whose own fit it is.
+    expect([...el.querySelectorAll(".hist li:not(.plan)")].map((li) => li.textContent?.includes("Unconverged"))).toEqual([false, true]);
+    expect(el.querySelectorAll('.hist [aria-label$="Unconverged"]')).toHaveLength(1);
+    expect(mount(round({ truth })).el.textContent).not.toContain("nconverged");
   });
 
   it("adds the parts up and leaves unknown figures as dashes", () => {

@@ -107,3 +107,8 @@ export function roundedLeft(seconds: number): number {
 export function liftFigures(lift: Interval, currency: string, digits: number): [mean: string, bounds: string] {
   return [signedMoney(lift.mean, currency, digits), signedRange(lift, digits)];
 }
+
+/** Words over numbers. Of a fit whose chains do not agree, no number stands without this word. */
+export function labelled(words: string, of: { converged: boolean }): string {
+  return of.converged ? words : `${words}. Unconverged`;
+}

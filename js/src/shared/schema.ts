@@ -54,6 +54,7 @@ export interface Progress {
   lifts: LiftView[];
   trace_lengths: number[];
   message: string;
+  unconverged: boolean;
 }
 
 export interface FitProgressTraits {
@@ -184,6 +185,7 @@ export interface HistoryView {
   verdict_arm: string;
   p_positive: number;
   is_calibrated: boolean;
+  converged: boolean;
 }
 
 export interface RoundDashboardTraits {

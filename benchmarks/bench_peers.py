@@ -1,0 +1,335 @@
+"""Our sampler beside its peers: ``python benchmarks/bench_peers.py [stochtree] [pytyche]``.
+
+Each peer lives in its own environment under ``.venv/peers/`` (made on the first run). Runs are
+interleaved, ours and the peer's in turn, each in a process of its own on the same data. Every run
+is kept in ``benchmarks/results/runs/peers-<part>.json``; the figures join those of the sampler.
+On two cores ``stochtree`` takes about 40 minutes, nearly all of them stochtree's own, and
+``pytyche`` about 10.
+
+``--small`` tries the whole path at a tenth of the size and records nothing.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from figures import RESULTS, Figure, record
+from peers.environments import interpreter
+from peers.task import FitSize, Trial
+
+from pytyche_engine.contracts.plans import Cell, Plan, UniformPolicy
+from pytyche_engine.sources import simulated_experiment_generator
+
+PEERS = Path(__file__).parent / "peers"
+PART = "sampler"
+ARMS = ("control", "treatment")
+TRIALS = ((0.5, 1), (0.1, 1), (0.5, 2), (0.1, 2))
+"""Effect scale and seed of every trial against stochtree; the first one is also timed."""
+LONGEST_SECONDS = 3_600
+
+Run = dict[str, Any]
+
+
+def make_trial(visitors: int, effect_scale: float, seed: int) -> Trial:
+    """A two-arm trial of the template ``clustered_realistic``, assigned evenly."""
+    source = simulated_experiment_generator(
+        template="clustered_realistic",
+        effect_scale=effect_scale,
+        K=len(ARMS),
+        seed=seed,
+        treatment_names=ARMS,
+    )
+    everyone = Cell("explore", UniformPolicy(ARMS), 1.0)
+    frame, truth = source(0, Plan(0, ARMS, (everyone,), visitors))
+    left_out = {"visitor_id", "arm", "revenue", "cell"}
+    features = [c for c in frame if c not in left_out and not c.startswith("propensity_")]
+    return Trial(
+        X=pd.get_dummies(frame[features]).to_numpy(float),
+        arm=(frame["arm"] == ARMS[1]).to_numpy(np.int64),
+        revenue=frame["revenue"].to_numpy(float),
+        cate=truth.cate[:, 0],
+    )
+
+
+def run(python: Path | str, script: str, *arguments: object, cache: Path | None = None) -> Run:
+    """Run a script of `peers` and return what its last line says.
+
+    Args:
+        python: the interpreter.
+        script: its name, without ``.py``.
+        arguments: for its command line.
+        cache: folder of compiled code; None leaves the peer to its own habits.
+
+    Raises:
+        RuntimeError: with the end of its error output, if it failed.
+        subprocess.TimeoutExpired: if it took longer than LONGEST_SECONDS.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    if cache is not None:
+        environment["XDG_CACHE_HOME"] = str(cache)
+    command = [str(python), str(PEERS / f"{script}.py"), *map(str, arguments)]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS
+    )
+    if done.returncode:
+        raise RuntimeError(f"{script} failed:\n{done.stderr[-3000:]}")
+    result = json.loads(done.stdout.splitlines()[-1])
+    shown = {k: round(v, 3) if isinstance(v, float) else v for k, v in result.items()}
+    print(script, *arguments[1:], json.dumps(shown), flush=True)
+    return result
+
+
+def keep(name: str, runs: Sequence[Run]) -> None:
+    """Write the single runs beside the figures that were made of them."""
+    path = RESULTS / "runs" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(runs, indent=1) + "\n")
+
+
+def stochtree(small: bool) -> tuple[list[Figure], list[Run]]:
+    """The hurdle on K = 2 against two stochtree BCFs, one chain each, same trees and iterations.
+
+    The first trial is fitted in turn, three times by us (the first time from an empty cache of
+    compiled code) and twice by stochtree. The other trials are for accuracy: their times are
+    not used, because some of them compile for a shape of their own.
+    """
+    visitors = 5_000 if small else 50_000
+    size = FitSize(warm_up=40, draws=30, thin=2) if small else FitSize()
+    python = interpreter("stochtree")
+    ours: list[Run] = []
+    theirs: list[Run] = []
+    defaults: list[Run] = []
+    with tempfile.TemporaryDirectory() as folder:
+        cache, data = Path(folder) / "cache", Path(folder) / "trial.npz"
+        for trial in TRIALS:
+            what = dict(zip(("effect_scale", "data_seed"), trial, strict=True))
+            make_trial(visitors, *trial).save(data)
+            timed = trial == TRIALS[0]
+            for turn in range(3 if timed else 1):
+                mine = run(sys.executable, "run_ours", data, *size.as_options(), cache=cache)
+                ours.append(what | mine)
+                if turn < 2:
+                    theirs.append(what | run(python, "run_stochtree", data, *size.as_options()))
+            if trial in TRIALS[:2]:
+                defaults.append(what | run(python, "run_stochtree", data, "--own-defaults"))
+    figures = stochtree_speed(ours[:3], theirs[:2])
+    figures += stochtree_accuracy(ours[2:], theirs[1:], defaults)
+    return figures, [*ours, *theirs, *defaults]
+
+
+def setting_of(one: Run) -> str:
+    """The size of a fit, in words."""
+    size = FitSize(**one["size"])
+    return (
+        f"n = {one['visitors']:,}, K = 2, one chain, {size.iterations:,} iterations, "
+        f"{size.trees_mu} + {size.trees_tau} trees"
+    )
+
+
+def stochtree_speed(ours: Sequence[Run], theirs: Sequence[Run]) -> list[Figure]:
+    """Time and memory on one trial; the first run of ours started from an empty cache.
+
+    Of several runs the quickest counts: what disturbs a run makes it slower.
+    """
+    cold, *warm = ours
+    setting = setting_of(cold)
+    compiled = "compiled by an earlier process"
+
+    def quickest(runs: Sequence[Run], measure: str) -> float:
+        return min(one[measure] for one in runs)
+
+    wall, cpu = (quickest(theirs, m) for m in ("fit_seconds", "fit_cpu_seconds"))
+    return [
+        Figure(
+            "stochtree-time-ratio",
+            f"whole fit, wall, times faster than stochtree's two ({wall:.0f} s), {compiled}, "
+            f"{setting}",
+            wall / quickest(warm, "fit_seconds"),
+            3,
+            "higher",
+            "x",
+        ),
+        Figure(
+            "stochtree-cpu-ratio",
+            f"whole fit, CPU seconds of stochtree's two ({cpu:.0f} s on its one thread) over "
+            f"ours on all threads, {compiled}, {setting}",
+            cpu / quickest(warm, "fit_cpu_seconds"),
+            3,
+            "higher",
+            "x",
+        ),
+        Figure(
+            "stochtree-time-ratio-cold",
+            f"whole fit, wall, times faster than stochtree's two ({wall:.0f} s), nothing "
+            f"compiled before, {setting}",
+            wall / cold["fit_seconds"],
+            3,
+            "higher",
+            "x",
+        ),
+        Figure(
+            "stochtree-memory-ratio",
+            f"peak memory by the end of the fit over stochtree's, {compiled}, {setting}",
+            max(one["fit_peak_mib"] for one in warm) / quickest(theirs, "fit_peak_mib"),
+            None,
+            "lower",
+            "x",
+        ),
+    ]
+
+
+def stochtree_accuracy(
+    ours: Sequence[Run], theirs: Sequence[Run], defaults: Sequence[Run]
+) -> list[Figure]:
+    """CATE RMSE and ATE coverage; ``ours`` and ``theirs`` are of the same trials in turn."""
+    setting = setting_of(ours[0])
+    figures = [
+        Figure(
+            f"stochtree-ate-covered-{whose}",
+            f"share of {len(runs)} trials whose true ATE is in {owner} 90 % interval, {setting}",
+            sum(one["ate_covered"] for one in runs) / len(runs),
+            None,
+            "higher",
+        )
+        for whose, owner, runs in (("ours", "our", ours), ("theirs", "stochtree's", theirs))
+    ]
+    for effect_scale in sorted({one["effect_scale"] for one in ours}):
+        mine, other, own = (
+            [one for one in runs if one["effect_scale"] == effect_scale]
+            for runs in (ours, theirs, defaults)
+        )
+        constant = root_mean_square([one["cate_rmse_constant"] for one in mine])
+        figures.append(
+            Figure(
+                f"stochtree-cate-rmse-ratio-{effect_scale}",
+                f"CATE RMSE over stochtree's, effect_scale {effect_scale}, {len(mine)} trials "
+                f"(the true ATE given to all: {constant:.3g} $), {setting}",
+                rmse(mine) / rmse(other),
+                1,
+                "lower",
+                "x",
+            )
+        )
+        first = mine[: len(own)]
+        figures.append(
+            Figure(
+                f"stochtree-defaults-cate-rmse-ratio-{effect_scale}",
+                f"CATE RMSE over that of stochtree at its own defaults with grow-from-root "
+                f"({own[0]['fit_seconds']:.0f} s), effect_scale {effect_scale}, {len(own)} trial, "
+                f"{setting}",
+                rmse(first) / rmse(own),
+                None,
+                "lower",
+                "x",
+            )
+        )
+    return figures
+
+
+def rmse(runs: Sequence[Run]) -> float:
+    """CATE RMSE over the visitors of several trials of one size."""
+    return root_mean_square([one["cate_rmse"] for one in runs])
+
+
+def root_mean_square(values: Sequence[float]) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def pytyche(small: bool) -> tuple[list[Figure], list[Run]]:
+    """The first round of the tutorial against pytyche, as each ships.
+
+    Ours keeps compiled code between processes, pytyche does not: our first process starts from
+    an empty cache, our second finds it filled.
+    """
+    visitors = 500 if small else 2_000
+    python = interpreter("pytyche")
+    runs: list[Run] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(1 if small else 2):
+            ours = run(sys.executable, "run_ours_first_round", visitors, cache=Path(folder))
+            runs += [ours | {"compiled_before": i > 0}, run(python, "run_pytyche", visitors)]
+    return pytyche_figures(runs[::2], runs[1::2], visitors), runs
+
+
+def pytyche_figures(ours: Sequence[Run], theirs: Sequence[Run], visitors: int) -> list[Figure]:
+    """Figures of runs in their order; the first of ours started from an empty cache.
+
+    Of the peer's runs the quickest counts: what disturbs a run makes it slower.
+    """
+
+    def whole(one: Run, clock: str = "seconds") -> float:
+        return one[f"import_{clock}"] + one[f"round_{clock}"]
+
+    peer, peer_cpu = min(map(whole, theirs)), min(whole(t, "cpu_seconds") for t in theirs)
+    what = f"first round of {visitors:,} visitors in a new process, import to conclusions"
+    times = f"{what}, times faster than pytyche's best ({peer:.0f} s)"
+    return [
+        Figure(
+            "pytyche-first-round-ratio",
+            f"{times}, compiled by an earlier process",
+            peer / whole(ours[-1]),
+            25,
+            "higher",
+            "x",
+        ),
+        Figure(
+            "pytyche-first-round-ratio-cold",
+            f"{times}, nothing compiled before",
+            peer / whole(ours[0]),
+            25,
+            "higher",
+            "x",
+        ),
+        Figure(
+            "pytyche-first-round-cpu-ratio",
+            f"{what}, CPU seconds of pytyche's best ({peer_cpu:.0f} s) over ours, "
+            "compiled by an earlier process",
+            peer_cpu / whole(ours[-1], "cpu_seconds"),
+            None,
+            "higher",
+            "x",
+        ),
+        Figure(
+            "pytyche-first-round-memory-ratio",
+            f"our peak memory over pytyche's, {what}",
+            max(o["peak_mib"] for o in ours) / min(t["peak_mib"] for t in theirs),
+            None,
+            "lower",
+            "x",
+        ),
+    ]
+
+
+PARTS: dict[str, Callable[[bool], tuple[list[Figure], list[Run]]]] = {
+    "stochtree": stochtree,
+    "pytyche": pytyche,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; none means all")
+    parser.add_argument("--small", action="store_true")
+    given = parser.parse_args()
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"unknown parts {sorted(unknown)}; known are {list(PARTS)}")
+    for name in given.parts or PARTS:
+        print(f"== {name}", flush=True)
+        figures, runs = PARTS[name](given.small)
+        for figure in figures:
+            print(f"{figure.id}: {figure.value:.4g} {figure.unit}  ({figure.what})")
+        if not given.small:
+            keep(f"peers-{name}", runs)
+            record(PART, figures)
+
+
+if __name__ == "__main__":
+    main()

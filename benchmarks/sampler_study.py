@@ -1,0 +1,389 @@
+"""One fit against planted truth: data sets with known effects, and what a fit makes of them.
+
+A `DataSet` names a population, a size, an allocation and a seed; `generate` draws it, `measure`
+fits it once and gives one row of numbers (times, convergence, coverage, errors, policy value).
+The studies that put rows together are in ``bench_coverage.py``.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+from scipy.special import expit, logit
+
+from pytyche_engine.bcf import Posterior, Settings, fit
+from pytyche_engine.bcf.diagnostics import by_chain, ess, r_hat
+from pytyche_engine.contracts.arms import propensity_columns
+from pytyche_engine.contracts.door import read_round
+from pytyche_engine.contracts.features import prepare_features
+from pytyche_engine.contracts.observations import ColumnMapping, Observations
+from pytyche_engine.contracts.truth import GroundTruth
+from pytyche_engine.sources.templates import TEMPLATES, Drawn, Population
+
+Allocation = Literal["balanced", "round3"]
+
+ARMS = ("control", "a", "b")
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+"""Nominal levels of the central intervals whose coverage is counted."""
+
+EVALUATED = 5_000
+"""At most so many of the fitted visitors, the first ones, stand for all of them (rows are in
+random order): truth and estimate are means over the same people."""
+
+FRESH = 2_000
+"""Visitors of the same population that no fit has seen."""
+
+VISITORS_PER_QUESTION = 250
+"""Fresh visitors that draws are asked for at once."""
+
+CONSTANT_EFFECTS = "constant_effects"
+"""The clustered population with the same effects for everyone (the prototype's test data)."""
+CONSTANT_RATES = np.array([0.050, 0.062, 0.045])
+CONSTANT_ORDERS = np.array([50.0, 54.0, 48.0])
+
+ROUND3_SHARES = np.array(
+    [[0.10, 0.82, 0.08], [0.02, 0.58, 0.40], [0.02, 0.90, 0.08], [0.06, 0.60, 0.34]]
+)
+"""Shares of the arms among optimized visitors, a row for each kind of `_kind`."""
+ROUND3_CONTROL, ROUND3_EXPLORE = 0.05, 0.05
+
+LOG_SD = 0.5
+"""Standard deviation of log order values."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A simulated trial.
+
+    Attributes:
+        template: a name in `TEMPLATES`, or CONSTANT_EFFECTS.
+        effect_scale: multiplies the template's effects; CONSTANT_EFFECTS does not read it.
+        n: visitors.
+        n_arms: K, 2 or 3.
+        allocation: ``"balanced"``, or ``"round3"``: 5 % control, 5 % explore, 90 % by kind.
+        prognostic: whether visitors also differ under control.
+        seed: same seed, same visitors.
+    """
+
+    template: str
+    effect_scale: float
+    n: int
+    n_arms: int = 3
+    allocation: Allocation = "round3"
+    prognostic: bool = False
+    seed: int = 0
+
+    @property
+    def scenario(self) -> str:
+        """What the data sets of all seeds and allocations have in common."""
+        return f"{self.template} es={self.effect_scale:g} n={self.n}"
+
+    @property
+    def key(self) -> str:
+        """The data set in words."""
+        mark = " prognostic" if self.prognostic else ""
+        return f"{self.scenario} K={self.n_arms} {self.allocation}{mark} seed={self.seed}"
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A drawn data set with its truth, row for row.
+
+    Attributes:
+        observations: what a fit may see.
+        truth: what was planted for those visitors.
+        fresh: features of FRESH more visitors, as the fit expects them.
+        fresh_truth: what was planted for them.
+    """
+
+    observations: Observations
+    truth: GroundTruth
+    fresh: pd.DataFrame
+    fresh_truth: GroundTruth
+
+
+@dataclass(frozen=True)
+class Option:
+    """A way to fit.
+
+    Attributes:
+        name: short, as it stands in tables.
+        settings: what differs from the default `Settings`.
+        fitted: makes the posterior; by default `pytyche_engine.bcf.fit`.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    fitted: Callable[[Observations, Settings, int], Posterior] = (
+        lambda observations, settings, seed: fit(observations, settings=settings, seed=seed)
+    )
+
+
+def generate(data: DataSet) -> Trial:
+    """Draw a data set."""
+    rng = np.random.default_rng([data.seed, data.n])
+    arms = ARMS[: data.n_arms]
+    drawn, fresh = (_draw(data, n, rng) for n in (data.n, FRESH))
+    propensity = _propensity(data, drawn.features)
+    arm = _choose(propensity, rng)
+    rows = np.arange(data.n)
+    converted = rng.random(data.n) < drawn.conversion[rows, arm]
+    noise = np.exp(LOG_SD * rng.standard_normal(data.n) - LOG_SD**2 / 2)
+    names = propensity_columns(arms)
+    frame = pd.DataFrame(
+        {
+            "visitor_id": rows.astype(str),
+            "arm": np.array(arms, dtype=object)[arm],
+            "revenue": converted * drawn.severity[rows, arm] * noise,
+            **dict(zip(names, propensity.T, strict=True)),
+            **drawn.features,
+        }
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the door's notices
+        observations = read_round(
+            frame, columns=ColumnMapping(cell=None, propensity=names), arms=arms
+        )
+    return Trial(
+        observations,
+        GroundTruth(arms, drawn.conversion, drawn.severity),
+        prepare_features(fresh.features, observations.schema),
+        GroundTruth(arms, fresh.conversion, fresh.severity),
+    )
+
+
+def _draw(data: DataSet, n: int, rng: np.random.Generator) -> Drawn:
+    constant = data.template == CONSTANT_EFFECTS
+    population = Population(
+        effect_scale=0.0 if constant else data.effect_scale,
+        n_arms=data.n_arms,
+        baseline_rate=0.05,
+        baseline_severity=50.0,
+        channel_mode="mirror",
+        n_nuisance=5,
+    )
+    drawn = TEMPLATES["clustered_realistic" if constant else data.template](n, population, rng)
+    conversion, severity = drawn.conversion, drawn.severity
+    if constant:
+        conversion = np.tile(CONSTANT_RATES[: data.n_arms], (n, 1))
+        severity = np.tile(CONSTANT_ORDERS[: data.n_arms], (n, 1))
+    if data.prognostic:
+        common = _prognosis(drawn.features)[:, None]
+        conversion = expit(logit(conversion) + common)
+        severity = severity * np.exp(0.3 * common)
+    return Drawn(drawn.features, conversion, severity)
+
+
+def _prognosis(x: pd.DataFrame) -> Float[np.ndarray, " n"]:
+    """What all arms have in common, on the logit of converting; between about -.7 and .9."""
+    recency = np.tanh((x["session_recency"].to_numpy() - 1.5) / 1.5)
+    desktop = (x["device_type"] == "desktop").to_numpy()
+    return 0.4 * recency + 0.5 * x["is_returning"].to_numpy() - 0.3 * desktop
+
+
+def _kind(x: pd.DataFrame) -> Int[np.ndarray, " n"]:
+    """Which of four kinds of visitors a round-3 policy takes each one for."""
+    recency, depth = x["session_recency"].to_numpy(), x["browse_depth"].to_numpy()
+    loyal = x["is_returning"].to_numpy().astype(bool) & (x["device_type"] == "mobile").to_numpy()
+    return np.select([recency < -0.5, loyal, depth >= 3.5], [0, 1, 2], 3)
+
+
+def _propensity(data: DataSet, x: pd.DataFrame) -> Float[np.ndarray, "n arms"]:
+    n, K = len(x), data.n_arms
+    if data.allocation == "balanced":
+        return np.full((n, K), 1 / K)
+    shares = np.column_stack([ROUND3_SHARES[:, : K - 1], ROUND3_SHARES[:, K - 1 :].sum(axis=1)])
+    optimized = 1 - ROUND3_CONTROL - ROUND3_EXPLORE
+    propensity = optimized * shares[_kind(x)] + ROUND3_EXPLORE / K
+    propensity[:, 0] += ROUND3_CONTROL
+    return propensity
+
+
+def _choose(
+    propensity: Float[np.ndarray, "n arms"], rng: np.random.Generator
+) -> Int[np.ndarray, " n"]:
+    above = rng.random(len(propensity))[:, None] > np.cumsum(propensity, axis=1)
+    return np.minimum(above.sum(axis=1), propensity.shape[1] - 1)
+
+
+def segments(x: pd.DataFrame) -> dict[str, Bool[np.ndarray, " n"]]:
+    """Eight fixed segments, chosen before any data: two partitions into four."""
+    mobile = (x["device_type"] == "mobile").to_numpy()
+    returning = x["is_returning"].to_numpy().astype(bool)
+    recent = x["session_recency"].to_numpy() >= 1.5
+    deep = x["browse_depth"].to_numpy() >= 3
+    return {
+        "mobile, returning": mobile & returning,
+        "mobile, new": mobile & ~returning,
+        "other device, returning": ~mobile & returning,
+        "other device, new": ~mobile & ~returning,
+        "recent, deep": recent & deep,
+        "recent, shallow": recent & ~deep,
+        "not recent, deep": ~recent & deep,
+        "not recent, shallow": ~recent & ~deep,
+    }
+
+
+def measure(data: DataSet, option: Option, *, timed: bool) -> dict[str, Any]:
+    """Fit a data set and compare with the truth.
+
+    Args:
+        data: what to fit.
+        option: how.
+        timed: fit briefly before, so that the times below hold no compilation. A brief fit
+            has the same shapes and runs the same compiled code for a few iterations.
+
+    Returns:
+        One row, ready for JSON. Money is per visitor; lists named ``segment_...`` run over
+        segments, then treatments.
+    """
+    trial = generate(data)
+    settings = replace(Settings(), **option.settings)
+    compile_seconds = None
+    if timed:
+        start = time.perf_counter()
+        option.fitted(trial.observations, replace(settings, num_warm_up=1, num_draws=1), data.seed)
+        compile_seconds = time.perf_counter() - start
+    start, start_cpu = time.perf_counter(), time.process_time()
+    posterior = option.fitted(trial.observations, settings, data.seed)
+    wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
+    row = {
+        "wall": wall,
+        "cpu": cpu,
+        "holds_compile": not timed,
+        "first_fit_seconds": compile_seconds,
+        "iterations": posterior.settings.num_iterations,
+        "chains": posterior.settings.num_chains,
+        "draws": len(posterior.draws),
+        "converters": int(trial.observations.converted.sum()),
+        "arm_rows": np.bincount(trial.observations.arm, minlength=data.n_arms).tolist(),
+        **_groups(posterior, trial),
+        **_visitors(posterior, trial),
+    }
+    row["evaluation_seconds"] = time.perf_counter() - start - wall
+    return {"data": asdict(data), "option": option.name, **_rounded(row)}
+
+
+def _groups(posterior: Posterior, trial: Trial) -> dict[str, Any]:
+    """Average effects and segment means of the fitted visitors."""
+    x = trial.observations.features.iloc[:EVALUATED]
+    truth = GroundTruth(
+        trial.truth.arms, trial.truth.conversion[:EVALUATED], trial.truth.severity[:EVALUATED]
+    )
+    found = segments(x)
+    names = ("everyone", *found)
+    membership = np.column_stack([np.ones(len(x)), *found.values()]).astype(float)
+    draws = posterior.group_draws(x, membership, names)
+    weights = membership / membership.sum(axis=0)
+    rpv = weights.T @ truth.rpv  # (groups, K)
+    lift = rpv[:, 1:] - rpv[:, :1]
+    by_conversion, by_severity = (weights.T @ part for part in _parts(truth))
+    lifts = draws.lift[:, :, 1:]
+    size = [[_chain_size(lifts[:, g, k], draws.chain) for k in range(lifts.shape[2])]
+            for g in range(len(names))]  # fmt: skip
+    sizes = np.array(size)  # (groups, treatments, [ess, r_hat])
+    mean, sd = lifts.mean(axis=0), lifts.std(axis=0)
+    return {
+        "ess_ate": float(sizes[0, :, 0].min()),
+        "r_hat_ate": float(sizes[0, :, 1].max()),
+        "ess_segment_median": float(np.median(sizes[1:, :, 0])),
+        "ess_segment_min": float(sizes[1:, :, 0].min()),
+        "r_hat_segment": float(sizes[1:, :, 1].max()),
+        "ate": _interval_scores(lifts[:, 0], lift[0]),
+        "segment_lift": _interval_scores(lifts[:, 1:], lift[1:]),
+        "segment_rpv": _interval_scores(draws.rpv[:, 1:], rpv[1:]),
+        "ate_truth": lift[0].tolist(),
+        "ate_mean": mean[0].tolist(),
+        "ate_sd": sd[0].tolist(),
+        "segment_truth": lift[1:].tolist(),
+        "segment_mean": mean[1:].tolist(),
+        "segment_sd": sd[1:].tolist(),
+        "segment_conversion_truth": by_conversion[1:].tolist(),
+        "segment_conversion_mean": draws.conversion_part.mean(axis=0)[1:, 1:].tolist(),
+        "segment_severity_truth": by_severity[1:].tolist(),
+        "segment_severity_mean": draws.severity_part.mean(axis=0)[1:, 1:].tolist(),
+        "segment_rpv_truth": rpv[1:].tolist(),
+        "segment_rpv_mean": draws.rpv.mean(axis=0)[1:].tolist(),
+    }
+
+
+def _parts(
+    truth: GroundTruth,
+) -> tuple[Float[np.ndarray, "n treatments"], Float[np.ndarray, "n treatments"]]:
+    """Each visitor's lift, split into what conversion and what severity explain."""
+    p, m = truth.conversion, truth.severity
+    by_conversion = (p[:, 1:] - p[:, :1]) * (m[:, 1:] + m[:, :1]) / 2
+    by_severity = (m[:, 1:] - m[:, :1]) * (p[:, 1:] + p[:, :1]) / 2
+    return by_conversion, by_severity
+
+
+def _chain_size(
+    draws: Float[np.ndarray, " draws"], chain: Int[np.ndarray, " draws"]
+) -> tuple[float, float]:
+    chains = by_chain(draws, chain)
+    return ess(chains), r_hat(chains)
+
+
+def _visitors(posterior: Posterior, trial: Trial) -> dict[str, Any]:
+    """Effects on fresh visitors, one by one, and what a policy makes of them."""
+    cate_draws, rpv_mean = [], []
+    for first in range(0, FRESH, VISITORS_PER_QUESTION):
+        x = trial.fresh.iloc[first : first + VISITORS_PER_QUESTION]
+        draws = posterior.group_draws(x, np.eye(len(x)), tuple(map(str, x.index)))
+        cate_draws.append(draws.lift[:, :, 1:])
+        rpv_mean.append(draws.rpv.mean(axis=0))
+    cates, rpv = np.concatenate(cate_draws, axis=1), np.concatenate(rpv_mean)
+    truth = trial.fresh_truth
+    mean = cates.mean(axis=0)
+    value = truth.rpv.mean(axis=0)
+    return {
+        "cate": _interval_scores(cates, truth.cate),
+        "cate_rmse_arm": _rms(mean - truth.cate, axis=0).tolist(),
+        "cate_rmse_constant": float(_rms(truth.cate - truth.cate.mean(axis=0))),
+        "cate_rmse_fitted_constant": float(_rms(truth.cate - mean.mean(axis=0))),
+        "cate_spread": mean.std(axis=0).tolist(),
+        "cate_spread_truth": truth.cate.std(axis=0).tolist(),
+        "policy": float(truth.rpv[np.arange(FRESH), rpv.argmax(axis=1)].mean()),
+        "policy_single": float(value[rpv.mean(axis=0).argmax()]),
+        "best_single": float(value.max()),
+        "oracle": float(truth.rpv.max(axis=1).mean()),
+    }
+
+
+def _interval_scores(
+    draws: Float[np.ndarray, "draws *shape"], truth: Float[np.ndarray, "*shape"]
+) -> dict[str, Any]:
+    """Coverage of central intervals at LEVELS, width at 90 %, bias and RMSE of the mean."""
+    covered = []
+    width = float("nan")
+    for level in LEVELS:
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        covered.append(int(((low <= truth) & (truth <= high)).sum()))
+        if level == 0.9:
+            width = float((high - low).mean())
+    error = draws.mean(axis=0) - truth
+    return {
+        "count": int(np.size(truth)),
+        "covered": covered,
+        "width90": width,
+        "bias": float(error.mean()),
+        "rmse": float(_rms(error)),
+    }
+
+
+def _rms(x: Float[np.ndarray, "*shape"], axis: int | None = None) -> Any:
+    return np.sqrt((x**2).mean(axis=axis))
+
+
+def _rounded(value: Any) -> Any:
+    """The same with numbers of five significant digits: rows stay short."""
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_rounded(v) for v in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
