@@ -151,7 +151,8 @@ def _fit_problem() -> str:
             num_trees_tau=5,
             num_chains=1,
             num_warm_up=20,
-            num_draws=20,
+            min_draws=20,
+            max_draws=20,
             thin=1,
         )
         posterior = fit(observations, settings=settings, seed=_SEED)

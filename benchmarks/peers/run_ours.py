@@ -33,7 +33,8 @@ def settings_of(size: FitSize):
         num_trees_tau=size.trees_tau // len(ARMS),
         num_chains=1,
         num_warm_up=size.warm_up,
-        num_draws=size.draws,
+        min_draws=size.draws,
+        max_draws=size.draws,
         thin=size.thin,
     )
 

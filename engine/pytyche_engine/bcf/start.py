@@ -86,7 +86,12 @@ def cold_start(data: Encoded, settings: Settings, rng: np.random.Generator) -> D
     if len(data.arm) > _ROWS_FOR_COLD_TREES:
         some = data.take(rng.choice(len(data.arm), _ROWS_FOR_COLD_TREES, replace=False))
 
-    def forest(rows: Bool[np.ndarray, " n"], trees: int, max_split: np.ndarray, split: object):
+    def forest(
+        rows: Bool[np.ndarray, " n"],
+        trees: int,
+        max_split: UInt8[np.ndarray, " p"],
+        split: tuple[float, float],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         var, cut, leaf = sample_forest(
             rng, some.X[:, rows], max_split, trees, split, channels, settings
         )
@@ -193,13 +198,12 @@ def init_state(
             eta = data.scale.offset + fitted
             u = rng.uniform(1e-4, 1, size=len(own))
             error = np.where(converted, -ndtri(u * ndtr(eta)), ndtri(u * ndtr(-eta)))
-            z = np.where(present, fitted + np.clip(error, -9, 9), 0).astype(np.float32)
-            target = z
+            target = fitted + np.clip(error, -9, 9)
+            z = np.where(present, target, 0).astype(np.float32)
         else:
             money = np.where(present[own], data.revenue[rows[own]], 1.0)
-            target = (
-                np.log(np.where(money > 0, money, 1.0)) - data.scale.centre
-            ) / data.scale.scale
+            logs = np.log(np.where(money > 0, money, 1.0))
+            target = (logs - data.scale.centre) / data.scale.scale
         resid.append(np.where(present[own], target - fitted, 0).astype(np.float32))
     counts = np.zeros((len(channels), K), dtype=np.float32)
     for c, own in enumerate(lengths):

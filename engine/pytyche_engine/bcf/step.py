@@ -13,9 +13,13 @@ from pytyche_engine.bcf.forests import by_arm, propose, update_forests
 from pytyche_engine.bcf.state import HurdleState
 
 
-@shard_map_state
 def hurdle_step(key: Key[Array, ""], state: HurdleState) -> HurdleState:
-    """One sweep over everything that is sampled."""
+    """One sweep over everything that is sampled, on every device that has rows."""
+    swept: HurdleState = shard_map_state(_sweep)(key, state)
+    return swept
+
+
+def _sweep(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     keys = random.split(key, 6)
     precision = _error_precision(state)
     mu_moves, tau_moves = propose(keys[5], state)
