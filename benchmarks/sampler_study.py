@@ -247,7 +247,7 @@ def measure(data: DataSet, option: Option, *, timed: bool) -> dict[str, Any]:
     compile_seconds = None
     if timed:
         start = time.perf_counter()
-        option.fitted(trial.observations, replace(settings, num_warm_up=1, num_draws=1), data.seed)
+        option.fitted(trial.observations, replace(settings, num_warm_up=1, min_draws=1, max_draws=1), data.seed)
         compile_seconds = time.perf_counter() - start
     start, start_cpu = time.perf_counter(), time.process_time()
     posterior = option.fitted(trial.observations, settings, data.seed)
@@ -257,7 +257,7 @@ def measure(data: DataSet, option: Option, *, timed: bool) -> dict[str, Any]:
         "cpu": cpu,
         "holds_compile": not timed,
         "first_fit_seconds": compile_seconds,
-        "iterations": posterior.settings.num_iterations,
+        "iterations": posterior.sampling.iterations,
         "chains": posterior.settings.num_chains,
         "draws": len(posterior.draws),
         "converters": int(trial.observations.converted.sum()),

@@ -45,17 +45,20 @@ def sample_prior(
         )
         for a in range(n_arms)
     ]
+    df = settings.multiplier_df
+
+    def multiplier(scale: float, groups: int) -> Float32[np.ndarray, "1 channels groups"]:
+        return (scale * rng.standard_t(df, (1, n_channels, groups))).astype(np.float32)
+
     return Draws(
         mu_var=mu[0][None],
         mu_split=mu[1][None],
         mu_leaf=mu[2][None],
-        mu_multiplier=rng.normal(0, settings.mu_scale, (1, n_channels, 1)).astype(np.float32),
+        mu_multiplier=multiplier(settings.mu_scale, 1),
         tau_var=np.concatenate([t[0] for t in tau])[None],
         tau_split=np.concatenate([t[1] for t in tau])[None],
         tau_leaf=np.concatenate([t[2] for t in tau])[None],
-        tau_multiplier=rng.normal(0, settings.tau_scale, (1, n_channels, n_arms)).astype(
-            np.float32
-        ),
+        tau_multiplier=multiplier(settings.tau_scale, n_arms),
         intercept=rng.normal(size=(1, n_channels)).astype(np.float32),
         arm_effect=rng.normal(0, np.sqrt(variance)[:, None], (n_channels, n_arms))[None].astype(
             np.float32

@@ -24,9 +24,11 @@ class Settings:
         arm_scale: scale of the prior of the arm effects t[a]; t ~ N(0, s^2) with
             s^2 ~ scaled-inv-chi2(arm_scale_df, arm_scale^2).
         arm_scale_df: its degrees of freedom.
-        mu_scale: sd of the normal prior of the mu forest's multiplier.
-        tau_scale: sd of the normal prior of each tau forest's multiplier; its absolute
-            value is the sd of the arm's deviations, so constant effects can collapse.
+        mu_scale: scale of the t prior of the mu forest's multiplier.
+        tau_scale: scale of the t prior of each tau forest's multiplier; its absolute value is
+            the sd of the arm's deviations, so that constant effects collapse and strong
+            heterogeneity is not shrunk away.
+        multiplier_df: degrees of freedom of those priors; 1 makes them half-Cauchy.
         mu_split, tau_split: (alpha, beta) of P(split at depth d) = alpha (1 + d)^-beta.
         max_depth: levels of a tree, root included.
         min_leaf: fewest visitors in a leaf.
@@ -45,8 +47,9 @@ class Settings:
     thin: int = 4
     arm_scale: float = 0.15
     arm_scale_df: float = 4.0
-    mu_scale: float = 0.5
-    tau_scale: float = 0.3
+    mu_scale: float = 0.2
+    tau_scale: float = 0.1
+    multiplier_df: float = 1.0
     mu_split: tuple[float, float] = (0.95, 2.0)
     tau_split: tuple[float, float] = (0.5, 2.0)
     max_depth: int = 6
@@ -72,6 +75,8 @@ class Settings:
                 raise DesignError(f"The sampler setting '{name}' must not be negative.")
         if self.max_draws < self.min_draws:
             raise DesignError("The sampler setting 'max_draws' must not be below 'min_draws'.")
+        if self.multiplier_df < 1:
+            raise DesignError("The sampler setting 'multiplier_df' must be at least 1.")
         if not 2 <= self.max_depth <= 8:
             raise DesignError("The sampler setting 'max_depth' must be 2 to 8.")
         if not self.num_cuts < 255:

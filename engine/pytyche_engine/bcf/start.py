@@ -224,6 +224,7 @@ def init_state(
         offset=jnp.float32(data.scale.offset),
         arm_rows=jnp.asarray(counts),
         arm_prior=jnp.array([settings.arm_scale_df, settings.arm_scale**2], jnp.float32),
+        multiplier_df=jnp.float32(settings.multiplier_df),
         sigma_prior=jnp.array([settings.sigma_df, settings.sigma_scale], jnp.float32),
         config=StepConfig(
             steps_done=jnp.int32(0),
@@ -289,7 +290,8 @@ def _forest(
         leaf_indices=indices,
         counts=counts,
         multiplier=jnp.asarray(multiplier),
-        multiplier_scale=jnp.full(n_groups, spread, jnp.float32),
+        multiplier_variance=jnp.asarray(np.maximum(multiplier**2, spread**2)),
+        multiplier_prior=jnp.full(n_groups, spread**2, jnp.float32),
         fit=fit,
         n_groups=n_groups,
     )

@@ -6,8 +6,8 @@ Model, for visitor i with arm z (design, section 4)::
     severity     (log y - centre) / scale = the same form with its own values, + N(0, sigma^2)
 
 Each tree has one topology and a leaf value per channel, each forest a multiplier per channel
-(``m``, ``d[z]``: a normal prior on the multiplier makes the forest's scale half-normal, so that
-the data choose it; Gelman 2006, parameter expansion). A channel is one of the two equations;
+(``m``, ``d[z]``: a t prior on the multiplier makes the forest's scale half-t, so that the data
+choose it, near zero or large; Gelman 2006, parameter expansion). A channel is one of the two equations;
 binary outcomes use the first alone, continuous ones the second alone.
 """
 
@@ -59,8 +59,10 @@ class ForestGroup(Module):
     counts: Int32[Array, "channels trees size"]
     """Rows of each channel per leaf; valid at leaves and at the last move's nodes."""
     multiplier: Float32[Array, "channels groups"]
-    multiplier_scale: Float32[Array, " groups"]
-    """Prior sd of `multiplier`."""
+    multiplier_variance: Float32[Array, "channels groups"]
+    """Prior variance of `multiplier`, sampled."""
+    multiplier_prior: Float32[Array, " groups"]
+    """Scale^2 of the half-t prior of each group's multipliers, which that variance makes."""
     fit: tuple[Float32[Array, " rows"], ...] = field(data=-1)
     """Per channel, the forest's value at each row, before the multiplier."""
     n_groups: int = field(static=True)
@@ -95,6 +97,8 @@ class HurdleState(Module):
     """Visitors of each arm in each channel."""
     arm_prior: Float32[Array, " 2"]
     """(degrees of freedom, scale^2) of the arm variance."""
+    multiplier_df: Float32[Array, ""]
+    """Degrees of freedom of the multipliers' half-t prior."""
     sigma_prior: Float32[Array, " 2"]
     """(degrees of freedom, scale) of sigma^2."""
     config: StepConfig

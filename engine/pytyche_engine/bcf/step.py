@@ -41,28 +41,37 @@ def _update_scalars(
 ) -> HurdleState:
     """Draw each channel's intercept, arm effects and forest multipliers, jointly.
 
-    A change of one is paid back by another, so single draws would crawl. Then the variance of
-    the arm effects, given them.
+    A change of one is paid back by another, so single draws would crawl. Then the prior
+    variances of the arm effects and of the multipliers, given them.
     """
     K = state.layout.n_arms
-    theta, variance, resid = [], [], []
+    theta, variance, resid, spread = [], [], [], []
+    multiplier_prior = jnp.concatenate([state.mu.multiplier_prior, state.tau.multiplier_prior])
     for c, channel_key in enumerate(random.split(key, len(state.channels))):
-        theta_key, variance_key = random.split(channel_key)
+        theta_key, variance_key, spread_key = random.split(channel_key, 3)
         new, left = _draw_scalars(theta_key, state, c, precision[c])
         theta.append(new)
         resid.append(left)
         nu, s2 = state.arm_prior
         rate = 0.5 * (nu * s2 + jnp.sum(new[1 : K + 1] ** 2))
         variance.append(rate / _gamma(variance_key, 0.5 * (nu + K)))
-    stacked = jnp.stack(theta)
+        df = state.multiplier_df
+        rates = 0.5 * (df * multiplier_prior + new[K + 1 :] ** 2)
+        draw = jax.vmap(_gamma, (0, None))(random.split(spread_key, K + 1), 0.5 * (df + 1))
+        spread.append(rates / draw)
+    stacked, spreads = jnp.stack(theta), jnp.stack(spread)
     return replace(
         state,
         resid=tuple(resid),
         intercept=stacked[:, 0],
         arm_effect=stacked[:, 1 : K + 1],
         arm_variance=jnp.stack(variance),
-        mu=replace(state.mu, multiplier=stacked[:, K + 1 : K + 2]),
-        tau=replace(state.tau, multiplier=stacked[:, K + 2 :]),
+        mu=replace(
+            state.mu, multiplier=stacked[:, K + 1 : K + 2], multiplier_variance=spreads[:, :1]
+        ),
+        tau=replace(
+            state.tau, multiplier=stacked[:, K + 2 :], multiplier_variance=spreads[:, 1:]
+        ),
     )
 
 
@@ -103,8 +112,8 @@ def _draw_scalars(
         [
             jnp.ones(1),
             jnp.full(K, 1 / state.arm_variance[c]),
-            state.mu.multiplier_scale**-2,
-            state.tau.multiplier_scale**-2,
+            1 / state.mu.multiplier_variance[c],
+            1 / state.tau.multiplier_variance[c],
         ]
     )
     chol = jnp.linalg.cholesky(precision * gram + jnp.diag(prior))
@@ -210,7 +219,7 @@ def _update_sigma2(key: Key[Array, ""], state: HurdleState) -> HurdleState:
 
 
 def _gamma(key: Key[Array, ""], shape: Float32[Array, ""]) -> Float32[Array, ""]:
-    """One draw of Gamma(shape, 1), shape above 1 (Marsaglia and Tsang 2000).
+    """One draw of Gamma(shape, 1), shape at least 1 (Marsaglia and Tsang 2000).
 
     JAX's own sampler loops, which takes long to compile. At least 95 candidates in 100 are
     accepted, so among 24 there is one but for odds of 1e-31.

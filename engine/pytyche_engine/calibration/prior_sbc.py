@@ -44,8 +44,9 @@ SMALL_SETTINGS = Settings(
     thin=20,
     arm_scale=0.3,
     arm_scale_df=8.0,
-    mu_scale=0.7,
-    tau_scale=0.7,
+    mu_scale=0.6,
+    tau_scale=0.6,
+    multiplier_df=8.0,
     min_leaf=3,
     max_depth=4,
     # Wide error priors make prior-predictive money explode; this keeps exp() moderate.
