@@ -128,7 +128,7 @@ def test_residuals_are_what_trees_and_scalars_leave():
     fitted = (
         state.intercept[:, None]
         + state.arm_effect[:, arm]
-        + state.mu.multiplier * mu
+        + state.mu.multiplier[:, arm] * mu
         + state.tau.multiplier[:, arm] * tau
     )
     valid = np.asarray(state.valid) > 0

@@ -20,7 +20,7 @@ class HurdleTrace(Trace):
     mu_var: UInt[Array, "draws trees half"] = field(samples=0)
     mu_split: UInt[Array, "draws trees half"] = field(samples=0)
     mu_leaf: Float32[Array, "draws trees channels size"] = field(samples=0)
-    mu_multiplier: Float32[Array, "draws channels 1"] = field(samples=0)
+    mu_multiplier: Float32[Array, "draws channels arms"] = field(samples=0)
     tau_var: UInt[Array, "draws trees half"] = field(samples=0)
     tau_split: UInt[Array, "draws trees half"] = field(samples=0)
     tau_leaf: Float32[Array, "draws trees channels size"] = field(samples=0)
@@ -68,7 +68,7 @@ class Draws:
     mu_var: UInt[np.ndarray, "draws trees half"]
     mu_split: UInt[np.ndarray, "draws trees half"]
     mu_leaf: Float32[np.ndarray, "draws trees channels size"]
-    mu_multiplier: Float32[np.ndarray, "draws channels 1"]
+    mu_multiplier: Float32[np.ndarray, "draws channels arms"]
     tau_var: UInt[np.ndarray, "draws trees half"]
     tau_split: UInt[np.ndarray, "draws trees half"]
     tau_leaf: Float32[np.ndarray, "draws trees channels size"]
@@ -140,9 +140,11 @@ def _evaluate(
     def one_draw(d: dict[str, Array]) -> tuple[Array, Array]:
         mu = _forest_values(X, d["mu_var"], d["mu_split"], d["mu_leaf"])  # (1, channels, n)
         tau = _forest_values(X, d["tau_var"], d["tau_split"], d["tau_leaf"], groups=K)
-        base = d["intercept"][:, None] + d["mu_multiplier"] * mu[0]  # (channels, n)
+        constant = d["intercept"] + d["arm_effect"].T  # (K, channels)
         latent = (
-            base + d["arm_effect"].T[:, :, None] + d["tau_multiplier"].T[:, :, None] * tau
+            constant[:, :, None]
+            + d["mu_multiplier"].T[:, :, None] * mu
+            + d["tau_multiplier"].T[:, :, None] * tau
         )  # (K, channels, n)
         conversion = severity = jnp.ones((K, X.shape[1]))
         for c, channel in enumerate(channels):

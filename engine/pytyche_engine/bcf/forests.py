@@ -1,11 +1,12 @@
 """Advance forests: propose moves, accept or reject them, redraw leaves.
 
-Formulas, for a leaf and a channel with error precision e, forest multiplier k, rows N, sum of
-partial residuals S and leaf prior precision l::
+Formulas, for a leaf and a channel with error precision e, rows i of partial residuals r_i and
+multipliers k_i (those of their arms), and leaf prior precision l::
 
-    v = 1 / (e k^2 N + l)            leaf | rest ~ N(v e k S, v)
+    W = sum k_i^2        S = sum k_i r_i
+    v = 1 / (e W + l)            leaf | rest ~ N(v e S, v)
     log ratio of a grow = sum over channels of
-        0.5 log(l v_L v_R / v_P) + 0.5 e^2 k^2 (v_L S_L^2 + v_R S_R^2 - v_P S_P^2)
+        0.5 log(l v_L v_R / v_P) + 0.5 e^2 (v_L S_L^2 + v_R S_R^2 - v_P S_P^2)
         + log(transition x prior)
 
 (Chipman, George and McCulloch 2010, eq. 13 ff., with two conjugate channels per leaf as in
@@ -113,12 +114,11 @@ def _of_group(tree: Array, group: int, n_groups: int) -> Array:
 
 def _move_rows(
     forest: ForestGroup, moves: Moves, state: HurdleState
-) -> tuple[UInt8[Array, "trees_per_group rows"], Int32[Array, "channels trees"]]:
-    """Move rows to the proposed children; count, per channel, rows of the left child."""
+) -> tuple[UInt8[Array, "trees_per_group rows"], Int32[Array, "channels arms_per_group trees"]]:
+    """Move rows to the proposed children; count, per channel and arm, rows of the left one."""
     groups = forest.n_groups
     before = rows = forest.leaf_indices
-    arm_of_group = [state.arm == group for group in range(groups)]
-    for group, mine in enumerate(arm_of_group):
+    for group in range(groups):
         own: Moves = jax.tree.map(lambda x, g=group: _of_group(x, g, groups), moves)
         moved = apply_moves_to_leaf_indices(
             before,
@@ -126,15 +126,21 @@ def _move_rows(
             _of_group(forest.move_node, group, groups),
         )
         moved = apply_grow_to_indices(own, moved, state.X)
-        rows = moved if groups == 1 else jnp.where(mine, moved, rows)
+        rows = moved if groups == 1 else jnp.where(state.arm == group, moved, rows)
     # Without the barrier XLA on CPU moves rows once more for every count.
     rows = lax.optimization_barrier(rows)
+    lengths = state.lengths
     left = []
-    for group, mine in enumerate(arm_of_group):
+    for group, own_arms in enumerate(_arms_of_groups(groups, state.layout.n_arms)):
         child = _of_group(moves.lrt_nodes, group, groups)[:, :1].astype(jnp.uint8)
-        is_left = rows == child if groups == 1 else (rows == child) & mine
-        left.append(jnp.stack([_count(is_left[:, :length]) for length in state.lengths]))
-    return rows, state.over_devices(jnp.concatenate(left, axis=1))
+        of_arm = [(rows == child) & (state.arm == k) for k in own_arms]
+        left.append(jnp.stack([jnp.stack([_count(x[:, :n]) for x in of_arm]) for n in lengths]))
+    return rows, state.over_devices(jnp.concatenate(left, axis=2))
+
+
+def _arms_of_groups(n_groups: int, n_arms: int) -> list[range]:
+    """The arms whose rows each group sees: all for mu's only one, its own for tau's."""
+    return [range(n_arms)] if n_groups == 1 else [range(g, g + 1) for g in range(n_groups)]
 
 
 def _count(which: Bool[Array, "trees rows"]) -> Int32[Array, " trees"]:
@@ -144,10 +150,10 @@ def _count(which: Bool[Array, "trees rows"]) -> Int32[Array, " trees"]:
 
 
 def _update_counts(
-    counts: Int32[Array, "channels trees size"],
-    left: Int32[Array, "channels trees"],
+    counts: Int32[Array, "channels arms_per_group trees size"],
+    left: Int32[Array, "channels arms_per_group trees"],
     moves: Moves,
-) -> Int32[Array, "channels trees size"]:
+) -> Int32[Array, "channels arms_per_group trees size"]:
     """Counts at the nodes of each move: children, and their sum at the parent.
 
     Before a grow the parent is a leaf, so its cached count is valid and the right child's
@@ -159,16 +165,16 @@ def _update_counts(
         left_count = jnp.where(grow, n_left, count[nodes[0]])
         return count.at[nodes].set(jnp.stack([left_count, right, left_count + right]))
 
-    return jax.vmap(jax.vmap(one), in_axes=(0, 0, None, None))(
-        counts, left, moves.lrt_nodes, moves.grow
-    )
+    of_arm = jax.vmap(jax.vmap(one), in_axes=(0, 0, None, None))
+    return jax.vmap(of_arm, in_axes=(0, 0, None, None))(counts, left, moves.lrt_nodes, moves.grow)
 
 
 def _finish_moves(forest: ForestGroup, moves: Moves) -> Moves:
     """Apply the minimum leaf size and complete the transition x prior ratio."""
     half = forest.var_tree.shape[1]
     # The first channel holds the most rows: all visitors, or all of them in a continuous fit.
-    children = jnp.take_along_axis(forest.counts[0], moves.lrt_nodes[:, :2], axis=1)
+    rows = forest.counts[0].sum(axis=0)
+    children = jnp.take_along_axis(rows, moves.lrt_nodes[:, :2], axis=1)
     moves = replace(
         moves,
         lrt_affluent=(moves.lrt_nodes < half) & moves.lrt_growable,
@@ -192,20 +198,19 @@ def _scan_trees(
     lengths = state.lengths
     # What addresses a row's own group among the leaves of all groups.
     node_offset = state.arm.astype(jnp.int32) * size if groups > 1 else jnp.int32(0)
-    slopes = [
-        by_arm(state.arm[:length], forest.multiplier[c]) if groups > 1 else forest.multiplier[c]
-        for c, length in enumerate(lengths)
-    ]
+    slopes = [by_arm(state.arm[:length], forest.multiplier[c]) for c, length in enumerate(lengths)]
 
     def stacked(x: Array) -> Array:  # (trees, ...) -> (per_group, groups, ...)
         return jnp.moveaxis(x.reshape(groups, per_group, *x.shape[1:]), 0, 1)
 
-    counts = stacked(jnp.moveaxis(forest.counts, 0, 1))  # (per_group, groups, channels, size)
-    k = forest.multiplier.T[:, :, None]  # (groups, channels, 1)
+    # An arm is a group (tau) or a part of the only one (mu).
+    squares = jnp.square(forest.multiplier).reshape(channels, -1, groups, 1, 1)
+    by_group = forest.counts.reshape(channels, -1, groups, per_group, size)
+    # (per_group, groups, channels, size)
+    weights = jnp.transpose(jnp.sum(squares * by_group, axis=1), (2, 1, 0, 3))
     e = precision[:, None]
-    weight = e * k
     prior = forest.leaf_precision
-    variance = 1 / (e * k**2 * counts.astype(jnp.float32) + prior)
+    variance = 1 / (e * weights + prior)
     noise = jnp.sqrt(variance) * random.normal(key, variance.shape)
     nodes = stacked(moves.lrt_nodes)
     v_nodes = jnp.take_along_axis(variance, nodes[:, :, None, :], axis=-1)
@@ -222,7 +227,7 @@ def _scan_trees(
         (
             index,
             leaf,
-            count,
+            weight,
             var,
             noise,
             nodes,
@@ -237,19 +242,19 @@ def _scan_trees(
         ) = tree
         flat = forest.leaf_indices[index].astype(jnp.int32) + node_offset
         sums = []
-        for r, length in zip(resid, lengths, strict=True):
-            total = sum_by_leaf(r, flat[:length], leaves, few, groups * size)
+        for r, k, length in zip(resid, slopes, lengths, strict=True):
+            total = sum_by_leaf(k * r, flat[:length], leaves, few, groups * size)
             sums.append(state.over_devices(total).reshape(groups, size))
-        S = jnp.stack(sums, axis=1) + count.astype(jnp.float32) * k * leaf
+        S = jnp.stack(sums, axis=1) + weight * leaf
         child = jnp.take_along_axis(S, nodes[:, None, :2], axis=-1)
         S_nodes = jnp.concatenate([child, child.sum(-1, keepdims=True)], axis=-1)
         S = S.at[at_group, :, nodes].set(jnp.moveaxis(S_nodes, -1, 1))
-        fit_gain = 0.5 * jnp.sum((weight * S_nodes) ** 2 * v_nodes * sign, axis=(1, 2))
+        fit_gain = 0.5 * jnp.sum((e * S_nodes) ** 2 * v_nodes * sign, axis=(1, 2))
         log_ratio = prior_ratio + log_root + fit_gain
         log_ratio = jnp.where(grow, log_ratio, -log_ratio)
         acc = ok & (logu <= log_ratio)
         to_prune = acc ^ grow
-        new_leaf = var * weight * S + noise
+        new_leaf = var * e * S + noise
         # A pruned node's value goes to its children, to which rows still point.
         target = jnp.where(to_prune[:, None], nodes, size)
         parent = jnp.take_along_axis(new_leaf, nodes[:, None, 2:], axis=-1)
@@ -270,7 +275,7 @@ def _scan_trees(
         (
             jnp.arange(per_group),
             stacked(forest.leaf_tree),
-            counts,
+            weights,
             variance,
             noise,
             nodes,

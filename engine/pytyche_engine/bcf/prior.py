@@ -50,11 +50,14 @@ def sample_prior(
     def multiplier(scale: float, groups: int) -> Float32[np.ndarray, "1 channels groups"]:
         return (scale * rng.standard_t(df, (1, n_channels, groups))).astype(np.float32)
 
+    spread = settings.loading_scale * np.sqrt(df / rng.chisquare(df, size=(1, n_channels, 1)))
+    loading = (spread * rng.normal(size=(1, n_channels, n_arms))).astype(np.float32)
+
     return Draws(
         mu_var=mu[0][None],
         mu_split=mu[1][None],
         mu_leaf=mu[2][None],
-        mu_multiplier=multiplier(settings.mu_scale, 1),
+        mu_multiplier=multiplier(settings.mu_scale, 1) + loading,
         tau_var=np.concatenate([t[0] for t in tau])[None],
         tau_split=np.concatenate([t[1] for t in tau])[None],
         tau_leaf=np.concatenate([t[2] for t in tau])[None],

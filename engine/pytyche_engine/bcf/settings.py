@@ -28,7 +28,9 @@ class Settings:
         tau_scale: scale of the t prior of each tau forest's multiplier; its absolute value is
             the sd of the arm's deviations, so that constant effects collapse and strong
             heterogeneity is not shrunk away.
-        multiplier_df: degrees of freedom of those priors; 1 makes them half-Cauchy.
+        loading_scale: scale of the spread of the arms' multipliers of mu around their common
+            one; zero would forbid effects that grow with what mu says of a visitor.
+        multiplier_df: degrees of freedom of these three priors; 1 makes them half-Cauchy.
         mu_split, tau_split: (alpha, beta) of P(split at depth d) = alpha (1 + d)^-beta.
         max_depth: levels of a tree, root included.
         min_leaf: fewest visitors in a leaf.
@@ -47,8 +49,9 @@ class Settings:
     thin: int = 4
     arm_scale: float = 0.15
     arm_scale_df: float = 4.0
-    mu_scale: float = 0.2
-    tau_scale: float = 0.1
+    mu_scale: float = 0.1
+    tau_scale: float = 0.05
+    loading_scale: float = 0.05
     multiplier_df: float = 1.0
     mu_split: tuple[float, float] = (0.95, 2.0)
     tau_split: tuple[float, float] = (0.5, 2.0)

@@ -25,7 +25,7 @@ from pytyche_engine.bcf.bartz_adapter import (
     tree_depths,
 )
 from pytyche_engine.bcf.draws import Draws, find_leaves
-from pytyche_engine.bcf.layout import COLUMN_BUCKET, arrange, pad_columns
+from pytyche_engine.bcf.layout import COLUMN_BUCKET, arrange, bucket, pad_columns
 from pytyche_engine.bcf.prior import sample_forest
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.state import CHANNELS, Channel, ForestGroup, HurdleState, LatentScale
@@ -113,7 +113,7 @@ def cold_start(data: Encoded, settings: Settings, rng: np.random.Generator) -> D
         mu_var=mu[0][None],
         mu_split=mu[1][None],
         mu_leaf=mu[2][None],
-        mu_multiplier=full(0.3 * settings.mu_scale, channels, 1),
+        mu_multiplier=full(0.3 * settings.mu_scale, channels, K),
         tau_var=np.concatenate([t[0] for t in tau])[None],
         tau_split=np.concatenate([t[1] for t in tau])[None],
         tau_leaf=np.concatenate([t[2] for t in tau])[None],
@@ -191,7 +191,7 @@ def init_state(
         fitted = (
             start.intercept[0, c]
             + start.arm_effect[0, c][arm[own]]
-            + start.mu_multiplier[0, c, 0] * np.asarray(mu.fit[c])
+            + start.mu_multiplier[0, c][arm[own]] * np.asarray(mu.fit[c])
             + start.tau_multiplier[0, c][arm[own]] * np.asarray(tau.fit[c])
         )
         if channel == "conversion":
@@ -224,6 +224,10 @@ def init_state(
         offset=jnp.float32(data.scale.offset),
         arm_rows=jnp.asarray(counts),
         arm_prior=jnp.array([settings.arm_scale_df, settings.arm_scale**2], jnp.float32),
+        loading_variance=jnp.asarray(
+            np.maximum(start.mu_multiplier[0].var(axis=1), settings.loading_scale**2)
+        ),
+        loading_prior=jnp.float32(settings.loading_scale**2),
         multiplier_df=jnp.float32(settings.multiplier_df),
         sigma_prior=jnp.array([settings.sigma_df, settings.sigma_scale], jnp.float32),
         config=StepConfig(
@@ -263,11 +267,14 @@ def _forest(
     )
     trees, _, size = leaf.shape
     group = arm if n_groups > 1 else np.zeros_like(arm)
+    rows = tuple(map(jnp.asarray, channel_rows))
     indices, counts, fit = _place(
-        X, var, split, leaf, group, present, tuple(map(jnp.asarray, channel_rows)), n_groups
+        X, var, split, leaf, group, arm, present, rows, n_groups, data.n_arms
     )
+    common = multiplier if n_groups > 1 else multiplier.mean(axis=1, keepdims=True)
     p, half = len(data.max_split), size // 2
     blocked = np.flatnonzero((data.max_split == 0) | ((n_groups > 1) & data.mu_only))
+    most_blocked = bucket(int(((data.max_split == 0) | data.mu_only).sum()), COLUMN_BUCKET)
     prior = settings.mu_split if name == "mu" else settings.tau_split
     spread = settings.mu_scale if name == "mu" else settings.tau_scale
     p_level = jnp.pad(make_p_nonterminal(settings.max_depth, *prior), (0, 1))
@@ -280,7 +287,7 @@ def _forest(
         move_node=jnp.zeros(trees, jnp.int32),
         max_split=jnp.asarray(data.max_split),
         blocked_vars=jnp.asarray(
-            np.pad(blocked, (0, -len(blocked) % COLUMN_BUCKET), constant_values=p), jnp.uint16
+            np.pad(blocked, (0, most_blocked - len(blocked)), constant_values=p), jnp.uint16
         ),
         p_nonterminal=p_level[tree_depths(size)],
         p_propose_grow=p_level[tree_depths(half)],
@@ -290,26 +297,28 @@ def _forest(
         leaf_indices=indices,
         counts=counts,
         multiplier=jnp.asarray(multiplier),
-        multiplier_variance=jnp.asarray(np.maximum(multiplier**2, spread**2)),
+        multiplier_variance=jnp.asarray(np.maximum(common**2, spread**2)),
         multiplier_prior=jnp.full(n_groups, spread**2, jnp.float32),
         fit=fit,
         n_groups=n_groups,
     )
 
 
-@partial(jax.jit, static_argnames="n_groups")
+@partial(jax.jit, static_argnames=("n_groups", "n_arms"))
 def _place(
     X: UInt8[Array, "p rows"],
     var: UInt[Array, "trees half"],
     split: UInt[Array, "trees half"],
     leaf: Float32[Array, "trees channels size"],
     group: UInt8[Array, " rows"],
+    arm: UInt8[Array, " rows"],
     present: Bool[Array, " rows"],
     channel_rows: tuple[Int[Array, " channel_rows"], ...],
     n_groups: int,
+    n_arms: int,
 ) -> tuple[
     UInt8[Array, "trees_per_group rows"],
-    Int32[Array, "channels trees size"],
+    Int32[Array, "channels arms_per_group trees size"],
     tuple[Float32[Array, " channel_rows"], ...],
 ]:
     """Each row's leaf in its own group's trees, rows per leaf, and each row's value."""
@@ -325,9 +334,10 @@ def _place(
             own = find_leaves(X, v[g], s[g])
             node = jnp.where(present & (group == g), own, node)
         at = group.astype(jnp.int32) * size + node
+        of_arm = arm.astype(jnp.int32) * size + node
         counts = jnp.stack(
             [
-                jnp.zeros(n_groups * size, jnp.int32).at[at[own]].add(1).reshape(n_groups, size)
+                jnp.zeros(n_arms * size, jnp.int32).at[of_arm[own]].add(1).reshape(n_arms, size)
                 for own in channel_rows
             ]
         )
@@ -339,8 +349,10 @@ def _place(
 
     empty = tuple(jnp.zeros(len(own), jnp.float32) for own in channel_rows)
     fit, (indices, counts) = lax.scan(place, empty, (stacked(var), stacked(split), stacked(leaf)))
-    # (per_group, channels, groups, size) -> (channels, trees, size)
-    counts = jnp.moveaxis(counts, 0, 2).reshape(len(channel_rows), trees, size)
+    # (per_group, channels, arms, size), where an arm is a group or a part of the only one
+    counts = jnp.moveaxis(counts, 0, 2)
+    if n_groups > 1:
+        counts = counts.reshape(len(channel_rows), 1, trees, size)
     return indices, counts, fit
 
 

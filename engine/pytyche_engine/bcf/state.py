@@ -2,13 +2,14 @@
 
 Model, for visitor i with arm z (design, section 4)::
 
-    conversion   c* = offset + b0 + t[z] + m f_mu(x) + d[z] f_tau[z](x) + N(0, 1)
+    conversion   c* = offset + b0 + t[z] + m[z] f_mu(x) + d[z] f_tau[z](x) + N(0, 1)
     severity     (log y - centre) / scale = the same form with its own values, + N(0, sigma^2)
 
 Each tree has one topology and a leaf value per channel, each forest a multiplier per channel
-(``m``, ``d[z]``: a t prior on the multiplier makes the forest's scale half-t, so that the data
-choose it, near zero or large; Gelman 2006, parameter expansion). A channel is one of the two equations;
-binary outcomes use the first alone, continuous ones the second alone.
+and arm (``m[z]``, spread around a common ``m``, and ``d[z]``). A t prior on the multipliers makes
+a forest's scale half-t, so that the data choose it, near zero or large (Gelman 2006, parameter
+expansion). A channel is one of the two equations; binary
+outcomes use the first alone, continuous ones the second alone.
 """
 
 from dataclasses import dataclass
@@ -56,13 +57,14 @@ class ForestGroup(Module):
     """Prior precision of a leaf: trees per group, so that the forest's prior sd is 1."""
     leaf_indices: UInt8[Array, "trees_per_group rows"] = field(data=-1)
     """The leaf of each row in its own group's trees."""
-    counts: Int32[Array, "channels trees size"]
-    """Rows of each channel per leaf; valid at leaves and at the last move's nodes."""
-    multiplier: Float32[Array, "channels groups"]
+    counts: Int32[Array, "channels arms_per_group trees size"]
+    """Rows of each channel and arm per leaf; valid at leaves and at the last move's nodes."""
+    multiplier: Float32[Array, "channels arms"]
+    """What `fit` is multiplied by at each arm's rows."""
     multiplier_variance: Float32[Array, "channels groups"]
-    """Prior variance of `multiplier`, sampled."""
+    """Prior variance of each group's multiplier (mu: of the common one), sampled."""
     multiplier_prior: Float32[Array, " groups"]
-    """Scale^2 of the half-t prior of each group's multipliers, which that variance makes."""
+    """Scale^2 of the half-t prior that this variance makes."""
     fit: tuple[Float32[Array, " rows"], ...] = field(data=-1)
     """Per channel, the forest's value at each row, before the multiplier."""
     n_groups: int = field(static=True)
@@ -97,8 +99,12 @@ class HurdleState(Module):
     """Visitors of each arm in each channel."""
     arm_prior: Float32[Array, " 2"]
     """(degrees of freedom, scale^2) of the arm variance."""
+    loading_variance: Float32[Array, " channels"]
+    """Prior variance of the arms' multipliers of mu around the common one, sampled."""
+    loading_prior: Float32[Array, ""]
+    """Scale^2 of the half-t prior that this variance makes."""
     multiplier_df: Float32[Array, ""]
-    """Degrees of freedom of the multipliers' half-t prior."""
+    """Degrees of freedom of the half-t priors."""
     sigma_prior: Float32[Array, " 2"]
     """(degrees of freedom, scale) of sigma^2."""
     config: StepConfig

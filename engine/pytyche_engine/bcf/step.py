@@ -1,9 +1,11 @@
 """One sweep of the sampler: mu forest, tau forests, scalars, latent conversion, sigma^2."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax, random
 from jax.scipy.special import log_ndtr, ndtr, ndtri
 from jaxtyping import Float32, Key
@@ -44,86 +46,114 @@ def _update_scalars(
     A change of one is paid back by another, so single draws would crawl. Then the prior
     variances of the arm effects and of the multipliers, given them.
     """
-    K = state.layout.n_arms
-    theta, variance, resid, spread = [], [], [], []
-    multiplier_prior = jnp.concatenate([state.mu.multiplier_prior, state.tau.multiplier_prior])
+    new, resid = [], []
     for c, channel_key in enumerate(random.split(key, len(state.channels))):
-        theta_key, variance_key, spread_key = random.split(channel_key, 3)
-        new, left = _draw_scalars(theta_key, state, c, precision[c])
-        theta.append(new)
+        scalars, left = _draw_scalars(channel_key, state, c, precision[c])
+        new.append(scalars)
         resid.append(left)
-        nu, s2 = state.arm_prior
-        rate = 0.5 * (nu * s2 + jnp.sum(new[1 : K + 1] ** 2))
-        variance.append(rate / _gamma(variance_key, 0.5 * (nu + K)))
-        df = state.multiplier_df
-        rates = 0.5 * (df * multiplier_prior + new[K + 1 :] ** 2)
-        draw = jax.vmap(_gamma, (0, None))(random.split(spread_key, K + 1), 0.5 * (df + 1))
-        spread.append(rates / draw)
-    stacked, spreads = jnp.stack(theta), jnp.stack(spread)
+    scalars = jax.tree.map(lambda *parts: jnp.stack(parts), *new)
     return replace(
         state,
         resid=tuple(resid),
-        intercept=stacked[:, 0],
-        arm_effect=stacked[:, 1 : K + 1],
-        arm_variance=jnp.stack(variance),
+        intercept=scalars.intercept,
+        arm_effect=scalars.arm_effect,
+        arm_variance=scalars.arm_variance,
+        loading_variance=scalars.loading_variance,
         mu=replace(
-            state.mu, multiplier=stacked[:, K + 1 : K + 2], multiplier_variance=spreads[:, :1]
+            state.mu, multiplier=scalars.mu, multiplier_variance=scalars.mu_variance[:, None]
         ),
-        tau=replace(
-            state.tau, multiplier=stacked[:, K + 2 :], multiplier_variance=spreads[:, 1:]
-        ),
+        tau=replace(state.tau, multiplier=scalars.tau, multiplier_variance=scalars.tau_variance),
     )
+
+
+class _Scalars(NamedTuple):
+    """One channel's scalars, or all channels' along a first axis."""
+
+    intercept: Float32[Array, ""]
+    arm_effect: Float32[Array, " arms"]
+    mu: Float32[Array, " arms"]
+    tau: Float32[Array, " arms"]
+    arm_variance: Float32[Array, ""]
+    mu_variance: Float32[Array, ""]
+    loading_variance: Float32[Array, ""]
+    tau_variance: Float32[Array, " arms"]
 
 
 def _draw_scalars(
     key: Key[Array, ""], state: HurdleState, c: int, precision: Float32[Array, ""]
-) -> tuple[Float32[Array, " scalars"], Float32[Array, " rows"]]:
-    """One channel's (b0, t[0..K-1], m, d[0..K-1]) given its forests, and the new residuals.
+) -> tuple[_Scalars, Float32[Array, " rows"]]:
+    """One channel's scalars given its forests, and the new residuals.
 
-    The design row of a visitor is (1, one-hot arm, f_mu, one-hot arm x f_tau), so the normal
-    equations need sums over each arm's rows only.
+    At arm a's rows the mean is u_a . (1, f_mu, f_tau) with u_a = (b0 + t_a, m + l_a, d_a), so
+    the normal equations of (b0, t, m, l, d) need each arm's sums only.
     """
-    K = state.layout.n_arms
-    length = state.lengths[c]
-    arm, valid = state.arm[:length], state.valid[:length]
-    r, f, g = state.resid[c], state.mu.fit[c], state.tau.fit[c]
-
-    def sums(x: Float32[Array, " rows"]) -> Float32[Array, " arms"]:
-        return _arm_sums(state, x)
-
-    n, n_f, n_g = state.arm_rows[c], sums(f), sums(g)
-    ff, gg, fg = sums(f * f), sums(g * g), sums(f * g)
-    upper = jnp.concatenate([n.sum()[None], n, n_f.sum()[None], n_g])
-    arm_slope = jnp.concatenate([n[:, None], jnp.diag(n), n_f[:, None], jnp.diag(n_g)], axis=1)
-    mu_slope = jnp.concatenate([n_f.sum()[None], n_f, ff.sum()[None], fg])
-    tau_slope = jnp.concatenate([n_g[:, None], jnp.diag(n_g), fg[:, None], jnp.diag(gg)], axis=1)
-    gram = jnp.concatenate([upper[None], arm_slope, mu_slope[None], tau_slope])
-    old = jnp.concatenate(
-        [
-            state.intercept[c][None],
-            state.arm_effect[c],
-            state.mu.multiplier[c],
-            state.tau.multiplier[c],
-        ]
-    )
-    r_sums, r_f, r_g = sums(r), sums(r * f), sums(r * g)
-    score = jnp.concatenate([r_sums.sum()[None], r_sums, r_f.sum()[None], r_g]) + gram @ old
+    K, (arm, valid) = state.layout.n_arms, (x[: state.lengths[c]] for x in (state.arm, state.valid))
+    r, columns = state.resid[c], (valid, state.mu.fit[c], state.tau.fit[c])
+    old = jnp.stack(
+        [state.intercept[c] + state.arm_effect[c], state.mu.multiplier[c], state.tau.multiplier[c]],
+        axis=1,
+    )  # (arms, 3)
+    gram = jnp.stack([jnp.stack([_arm_sums(state, x * y) for x in columns]) for y in columns])
+    score = jnp.stack([_arm_sums(state, r * x) for x in columns])  # (3, arms)
+    score = score + jnp.einsum("ija,aj->ia", gram, old)
+    place = _coefficients(K)
+    A = precision * jnp.einsum("aip,ija,ajq->pq", place, gram, place)
+    rhs = precision * jnp.einsum("aip,ia->p", place, score)
     prior = jnp.concatenate(
         [
             jnp.ones(1),
             jnp.full(K, 1 / state.arm_variance[c]),
             1 / state.mu.multiplier_variance[c],
+            jnp.full(K, 1 / state.loading_variance[c]),
             1 / state.tau.multiplier_variance[c],
         ]
     )
-    chol = jnp.linalg.cholesky(precision * gram + jnp.diag(prior))
-    half = jax.scipy.linalg.solve_triangular(chol, precision * score, lower=True)
-    shock = half + random.normal(key, half.shape)
-    new = jax.scipy.linalg.solve_triangular(chol.T, shock, lower=False)
-    step = new - old
-    shift = by_arm(arm, step[0] + step[1 : K + 1])
-    slope = by_arm(arm, step[K + 2 :])
-    return new, r - valid * shift - step[K + 1] * f - slope * g
+    theta_key, variance_key = random.split(key)
+    chol = jnp.linalg.cholesky(A + jnp.diag(prior))
+    half = jax.scipy.linalg.solve_triangular(chol, rhs, lower=True)
+    shock = half + random.normal(theta_key, half.shape)
+    theta = jax.scipy.linalg.solve_triangular(chol.T, shock, lower=False)
+    intercept, effect, common, loading, deviation = jnp.split(theta, [1, K + 1, K + 2, 2 * K + 2])
+    new = jnp.einsum("aip,p->ai", place, theta)
+    for j, x in enumerate(columns):
+        r = r - by_arm(arm, new[:, j] - old[:, j]) * x
+    df, keys = state.multiplier_df, random.split(variance_key, 3 + K)
+    half_t = jax.vmap(_draw_variance, (0, 0, None, 0))
+    return _Scalars(
+        intercept=intercept[0],
+        arm_effect=effect,
+        mu=new[:, 1],
+        tau=new[:, 2],
+        arm_variance=_draw_variance(keys[0], effect, *state.arm_prior),
+        mu_variance=_draw_variance(keys[1], common, df, state.mu.multiplier_prior[0]),
+        loading_variance=_draw_variance(keys[2], loading, df, state.loading_prior),
+        tau_variance=half_t(keys[3:], deviation[:, None], df, state.tau.multiplier_prior),
+    ), r
+
+
+def _coefficients(n_arms: int) -> Float32[np.ndarray, "arms 3 scalars"]:
+    """What of (b0, t, m, l, d) adds up to each arm's intercept, multiplier of mu, and of tau."""
+    one, each = np.ones((n_arms, 1)), np.eye(n_arms)
+    blank = np.zeros((n_arms, n_arms))
+    return np.stack(
+        [
+            np.concatenate([one, each, 0 * one, blank, blank], axis=1),
+            np.concatenate([0 * one, blank, one, each, blank], axis=1),
+            np.concatenate([0 * one, blank, 0 * one, blank, each], axis=1),
+        ],
+        axis=1,
+    ).astype(np.float32)
+
+
+def _draw_variance(
+    key: Key[Array, ""],
+    values: Float32[Array, " m"],
+    df: Float32[Array, ""],
+    scale2: Float32[Array, ""],
+) -> Float32[Array, ""]:
+    """The variance of normal values, given a scaled-inv-chi2(df, scale2) prior."""
+    rate = 0.5 * (df * scale2 + jnp.sum(values**2))
+    return rate / _gamma(key, 0.5 * (df + len(values)))
 
 
 def _arm_sums(state: HurdleState, x: Float32[Array, " rows"]) -> Float32[Array, " arms"]:
@@ -212,10 +242,9 @@ def _update_sigma2(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     if "severity" not in state.channels:
         return state
     nu, scale = state.sigma_prior
-    n = state.arm_rows[-1].sum()
     squares = state.over_devices(jnp.sum(state.resid[-1] ** 2))
     rate = 0.5 * (nu * scale + squares)
-    return replace(state, sigma2=rate / _gamma(key, 0.5 * (nu + n)))
+    return replace(state, sigma2=rate / _gamma(key, 0.5 * (nu + state.arm_rows[-1].sum())))
 
 
 def _gamma(key: Key[Array, ""], shape: Float32[Array, ""]) -> Float32[Array, ""]:

@@ -46,6 +46,7 @@ SMALL_SETTINGS = Settings(
     arm_scale_df=8.0,
     mu_scale=0.6,
     tau_scale=0.6,
+    loading_scale=0.4,
     multiplier_df=8.0,
     min_leaf=3,
     max_depth=4,
