@@ -54,11 +54,11 @@ def baseline_cases() -> Iterator[tuple[DataSet, Option]]:
     plan = [
         (DataSet("clustered_realistic", 0.5, 5_000, prognostic=True), 6),
         (DataSet(CONSTANT_EFFECTS, 0, 20_000), 4),
-        (DataSet("clustered_realistic", 0.1, 5_000, prognostic=True), 4),
+        (DataSet("clustered_realistic", 0.5, 30_000, prognostic=True), 3),
         (DataSet("nonlinear", 0.5, 5_000, prognostic=True), 2),
         (DataSet("interaction_only", 0.5, 5_000, prognostic=True), 2),
         (DataSet("reversal", 0.5, 5_000, prognostic=True), 2),
-        (DataSet("clustered_realistic", 0.5, 30_000, prognostic=True), 3),
+        (DataSet("clustered_realistic", 0.1, 5_000, prognostic=True), 4),
     ]
     for data, count in plan:
         for seed in range(count):
@@ -69,19 +69,30 @@ def why_cases() -> Iterator[tuple[DataSet, Option]]:
     """One setting changed at a time, on the same three data sets of strong effects."""
     options = [
         DEFAULT,
-        Option("2000+2000 iterations", {"num_warm_up": 2000, "num_draws": 500}),
         Option("tau_scale 1", {"tau_scale": 1.0}),
         Option("tau_split .95, 2", {"tau_split": (0.95, 2.0)}),
-        Option("50 tau trees", {"num_trees_tau": 50}),
+        Option("both", {"tau_scale": 1.0, "tau_split": (0.95, 2.0)}),
         Option("mu_scale 1", {"mu_scale": 1.0}),
+        Option("2000+2000 iterations", {"num_warm_up": 2000, "num_draws": 500}),
+        Option("50 tau trees", {"num_trees_tau": 50}),
         Option("200 mu trees", {"num_trees_mu": 200}),
+        Option("tau_scale 3", {"tau_scale": 3.0}),
+        Option("tau_scale 1, mu_scale .1", {"tau_scale": 1.0, "mu_scale": 0.1}),
+        Option(
+            "both, 50 tau trees",
+            {"tau_scale": 1.0, "tau_split": (0.95, 2.0), "num_trees_tau": 50},
+        ),
+    ]
+    sets = [
+        DataSet(template, 0.5, 5_000, prognostic=True)
+        for template in ("interaction_only", "nonlinear", "clustered_realistic")
     ]
     for option in options:
-        for seed in range(3):
-            yield (
-                DataSet("clustered_realistic", 0.5, 5_000, prognostic=True, seed=seed),
-                option,
-            )
+        for data in sets:
+            yield data, option
+    for option in options[:2]:
+        for data in sets:
+            yield replace(data, allocation="balanced"), option
 
 
 EFFECT_SCALES = (0.0, 0.1, 0.5)
@@ -396,7 +407,13 @@ def _both(by: Callable[[Row], str]) -> Callable[[Sequence[Row]], str]:
 
 STUDIES = {
     "baseline": Study(baseline_cases, _both(scenario)),
-    "why": Study(why_cases, _both(lambda row: row["option"])),
+    "why": Study(
+        why_cases,
+        lambda rows: "\n\n".join(
+            table(rows, lambda row: f"{row['option']}, {row['data']['allocation']}")
+            for table in (accuracy_table, error_table)
+        ),
+    ),
     "coverage": Study(
         coverage_cases,
         lambda rows: "\n\n".join(
