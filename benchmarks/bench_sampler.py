@@ -14,10 +14,12 @@ from bartz import mcmcstep
 from bartz.mcmcloop import run_mcmc
 from figures import Figure
 
+from pytyche_engine.bcf import forests
+from pytyche_engine.bcf import step as sweep
 from pytyche_engine.bcf.chain import run_chunk
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.start import Encoded, cold_start, init_state
-from pytyche_engine.bcf.state import LatentScale
+from pytyche_engine.bcf.state import ForestGroup, HurdleState, LatentScale
 from pytyche_engine.contracts.observations import Outcome
 
 ROOT = Path(__file__).parents[1]
@@ -93,32 +95,23 @@ def step() -> list[Figure]:
     """A K = 3 sweep against bartz's univariate step with as many trees, interleaved."""
     figures = []
     settings = Settings()
-    full_row_trees = settings.num_trees_mu + settings.num_trees_tau
+    trees = settings.num_trees_mu + settings.num_trees_tau
     for n, bar in ((5_000, None), (100_000, 1.0)):
         data = made_up(n)
-        ours, theirs = our_steps(data, settings), bartz_steps(data, full_row_trees)
-        runs = max(10, 1_000_000 // n)
-        pairs = [(cpu_seconds(ours, runs), cpu_seconds(theirs, runs)) for _ in range(7)]
-        a, b = np.median(pairs, axis=0)
+        ours, theirs = our_steps(data, settings), bartz_steps(data, trees)
+        iterations = max(10, 1_000_000 // n)
+        pairs = [(cpu_seconds(ours, iterations), cpu_seconds(theirs, iterations)) for _ in range(9)]
+        a, b = np.median(pairs, axis=0) * 1e9 / n / trees
         ratio = float(np.median([x / y for x, y in pairs]))
-        print(n, np.round(np.array(pairs) * 1e9 / n / full_row_trees, 2).tolist(), flush=True)
-        what = f"CPU, whole K = 3 sweep, {n:,} visitors, 5 % converters, {full_row_trees} full-row trees"
+        print(n, np.round(np.array(pairs) * 1e9 / n / trees, 2).tolist(), flush=True)
+        sweep = f"K = 3 sweep, {n:,} visitors, 5 % converters, {trees} full-row trees, CPU time"
         figures += [
-            Figure(
-                f"step-ratio-{n}", f"{what}, over bartz's univariate step", ratio, bar, "lower", "x"
-            ),
-            Figure(
-                f"step-ns-{n}",
-                f"{what}, a visitor and tree",
-                a / n / full_row_trees * 1e9,
-                None,
-                "lower",
-                "ns",
-            ),
+            Figure(f"step-ratio-{n}", f"{sweep} over bartz's step", ratio, bar, "lower", "x"),
+            Figure(f"step-ns-{n}", f"{sweep} a visitor and tree", float(a), None, "lower", "ns"),
             Figure(
                 f"bartz-step-ns-{n}",
-                f"bartz's univariate step, {n:,} visitors, a visitor and tree",
-                b / n / full_row_trees * 1e9,
+                f"bartz's univariate step, {n:,} visitors, CPU time a visitor and tree",
+                float(b),
                 None,
                 "lower",
                 "ns",
@@ -127,7 +120,255 @@ def step() -> list[Figure]:
     return figures
 
 
-PARTS = {"step": step}
+def profile() -> list[Figure]:
+    """What each part of a sweep costs; printed as Markdown for the README."""
+    settings = Settings()
+    lines = []
+    for n in (5_000, 100_000, 1_000_000):
+        data = made_up(n)
+        rng = np.random.default_rng(0)
+        state = init_state(data, cold_start(data, settings, rng), settings, rng)
+        state, _ = run_chunk(jax.random.key(0), state, 1, 60)
+        parts = {name: _part_seconds(part, state) for name, part in _parts(state).items()}
+        lines.append([f"{n:,}", *(f"{x * 1e3:.2f} ({x / n * 1e9:.0f})" for x in parts.values())])
+        print(n, parts, flush=True)
+    print("| visitors | " + " | ".join(parts) + " |\n|" + "---|" * (len(parts) + 1))
+    print("\n".join("| " + " | ".join(line) + " |" for line in lines))
+    return []
+
+
+def _parts(state: HurdleState) -> dict[str, Callable[[jax.Array, HurdleState], object]]:
+    mu_moves, tau_moves = jax.jit(forests.propose)(jax.random.key(1), state)
+
+    def leaves(forest: ForestGroup, moves: forests.Moves, s: HurdleState, key: jax.Array) -> object:
+        precision = sweep._error_precision(s)
+        moves = forests._finish_moves(forest, moves)
+        _, resid, *_ = forests._scan_trees(key, forest, moves, s.resid, precision, s)
+        return resid
+
+    return {
+        "propose": forests.propose,
+        "move rows, mu": lambda k, s: forests._move_rows(s.mu, mu_moves, s),
+        "leaves, mu": lambda k, s: leaves(s.mu, mu_moves, s, k),
+        "move rows, tau": lambda k, s: forests._move_rows(s.tau, tau_moves, s),
+        "leaves, tau": lambda k, s: leaves(s.tau, tau_moves, s, k),
+        "scalars": lambda k, s: sweep._update_scalars(k, s, sweep._error_precision(s)).resid,
+        "latent outcome": lambda k, s: sweep._update_latent(k, s).resid,
+    }
+
+
+def _part_seconds(part: Callable[[jax.Array, HurdleState], object], state: HurdleState) -> float:
+    run, key = jax.jit(part), jax.random.key(2)
+    jax.block_until_ready(run(key, state))
+    seconds = []
+    for _ in range(7):
+        start = time.process_time()
+        jax.block_until_ready(run(key, state))
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+START = """
+import sys, time, warnings
+warnings.simplefilter("ignore")
+sys.path[:0] = ["benchmarks", "tests/engine"]
+import jax
+compiled = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda name, seconds, **_: compiled.append(seconds)
+    if name == "/jax/core/compile/backend_compile_duration" else None)
+from trials import trial
+from pytyche_engine.bcf import fit
+from pytyche_engine.jobs import Control
+first = []
+def on_event(event):
+    if event.iteration and not first:
+        first.append(time.time() - float(sys.argv[1]))
+fit(trial(n=2000), seed=1, control=Control(on_event))
+before = len(compiled)
+fit(trial(n=2010, seed=5), seed=2)
+print(first[0], sum(s > 0.2 for s in compiled[before:]))
+"""
+
+
+def start_up() -> list[Figure]:
+    """From a process's start to its first iterations; compilation inside a bucket of shapes."""
+    rows = []
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+        for _ in range(4):
+            rows.append([float(x) for x in _in_process(START, environment, str(time.time()))])
+            print(rows[-1], flush=True)
+    what = "2,000 visitors, process start to first iterations"
+    return [
+        Figure("start-cold", f"{what}, nothing compiled", rows[0][0], None, "lower", "s"),
+        Figure(
+            "start-second-process",
+            f"{what}, compiled by an earlier process (median of 3)",
+            float(np.median([r[0] for r in rows[1:]])),
+            3,
+            "lower",
+            "s",
+        ),
+        Figure(
+            "compiles-in-bucket",
+            "compilations over 0.2 s in a second fit with 10 visitors more",
+            max(r[1] for r in rows),
+            0,
+            "lower",
+        ),
+    ]
+
+
+TUTORIAL = """
+import json, resource, sys, time, warnings
+warnings.simplefilter("ignore")
+sys.path.insert(0, "benchmarks")
+from bench_main_job import tutorial_experiment
+rows = []
+start = time.monotonic()
+for done in tutorial_experiment(0.1, 42, [50_000, 100_000, 200_000]):
+    truth = done.truth_comparison
+    rows.append([time.monotonic() - start, truth.cate_rmse, truth.oracle_gap,
+                 truth.rpv_oracle - truth.rpv_best_arm, done.posterior.sampling.iterations])
+    print(done.posterior.sampling.line, done.truth_line(), file=sys.stderr, flush=True)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+print(json.dumps({"rounds": rows, "peak": peak}))
+"""
+
+
+def tutorial() -> list[Figure]:
+    """The seeds' tutorial at its own size, in a new process without compiled code."""
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+        result = json.loads(" ".join(_in_process(TUTORIAL, environment)))
+    rounds = result["rounds"]
+    print(result, flush=True)
+    sizes = "50,000 / 100,000 / 200,000 visitors, effect_scale 0.1, K = 3, seed 42"
+    figures = [
+        Figure(
+            "tutorial-minutes",
+            f"{sizes}: three rounds, compilation and conclusions included",
+            rounds[-1][0] / 60,
+            6,
+            "lower",
+            "min",
+        ),
+        Figure("tutorial-memory", f"{sizes}: peak memory", result["peak"], 3, "lower", "GiB"),
+        Figure(
+            "tutorial-oracle-gap",
+            f"{sizes}: final gap to the oracle less that of the best single arm",
+            round(rounds[-1][2] - rounds[-1][3], 9),
+            0,
+            "lower",
+            "$/visitor",
+        ),
+    ]
+    for i, bar in enumerate((0.988, 0.349, 0.299)):
+        what = f"{sizes}: CATE RMSE after round {i + 1}"
+        figures.append(Figure(f"tutorial-cate-rmse-{i + 1}", what, rounds[i][1], bar, "lower", "$"))
+    return figures
+
+
+LARGE = """
+import json, resource, sys, time, warnings
+warnings.simplefilter("ignore")
+import numpy as np, pandas as pd
+from pytyche_engine.bcf import Settings, fit
+from pytyche_engine.contracts.observations import (
+    Feature, FeatureKind, FeatureSchema, Observations, Outcome)
+n, p, K = int(sys.argv[1]), 20, 3
+rng = np.random.default_rng(0)
+features = pd.DataFrame({f"x{j}": rng.normal(size=n) for j in range(p)})
+arm = rng.integers(0, K, n)
+rate = 0.05 * (1 + 0.2 * (arm == 1) * (features["x0"].to_numpy() > 0))
+revenue = np.where(rng.random(n) < rate, np.exp(4 + 0.5 * rng.normal(size=n)), 0.0)
+observations = Observations(
+    arms=("control", "a", "b"), visitor_id=np.arange(n).astype(str), arm=arm, revenue=revenue,
+    features=features, schema=FeatureSchema(tuple(
+        Feature(c, FeatureKind.NUMERIC, c) for c in features)), outcome=Outcome.HURDLE,
+    propensity=np.full((n, K), 1 / K), propensity_recorded=True,
+    round_index=np.zeros(n, dtype=int), cell=np.full(n, -1), cells=())
+times = []
+from pytyche_engine.bcf.progress import ProgressReporter
+advance = ProgressReporter.advance
+def note(self, chain, iterations):
+    times.append((time.monotonic(), chain, iterations))
+    advance(self, chain, iterations)
+ProgressReporter.advance = note
+settings = Settings(num_warm_up=20, min_draws=5, max_draws=5)
+posterior = fit(observations, settings=settings, seed=1)
+# Two chains run at once: one chain's iterations from its second report on.
+own = [(t, i) for t, c, i in times if c == 0]
+seconds = (own[-1][0] - own[1][0]) / sum(i for _, i in own[2:])
+posterior.predict(features)
+posterior.effects(features)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+print(json.dumps({"seconds": seconds, "peak": peak}))
+"""
+
+
+def large() -> list[Figure]:
+    """Two million visitors: memory of a short fit with its predictions, and its pace."""
+    small, big = (
+        json.loads(" ".join(_in_process(LARGE, dict(os.environ), str(n))))
+        for n in (100_000, 2_000_000)
+    )
+    print(small, big, flush=True)
+    what = "2,000,000 visitors, 20 features, K = 3"
+    return [
+        Figure(
+            "large-memory",
+            f"{what}: peak memory of a fit of 40 iterations, predictions for all included",
+            big["peak"],
+            12,
+            "lower",
+            "GiB",
+        ),
+        Figure(
+            "large-pace",
+            f"{what}: time a visitor and tree, two chains at once, over 100,000 visitors'",
+            (big["seconds"] / 2_000_000) / (small["seconds"] / 100_000),
+            2,
+            "lower",
+            "x",
+        ),
+        Figure(
+            "large-iteration",
+            f"{what}: an iteration of both chains",
+            big["seconds"],
+            None,
+            "lower",
+            "s",
+        ),
+    ]
+
+
+def _in_process(code: str, environment: dict[str, str], *arguments: str) -> list[str]:
+    """The words that a new Python process prints last."""
+    run = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return run.stdout.splitlines()[-1].split()
+
+
+PARTS = {
+    "step": step,
+    "profile": profile,
+    "start-up": start_up,
+    "tutorial": tutorial,
+    "large": large,
+}
+
 if __name__ == "__main__":
-    for f in step():
-        print(f)
+    warnings.simplefilter("ignore")
+    for name in sys.argv[1:] or PARTS:
+        print(f"== {name}", flush=True)
+        record(PART, PARTS[name]())

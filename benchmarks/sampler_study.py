@@ -247,7 +247,11 @@ def measure(data: DataSet, option: Option, *, timed: bool) -> dict[str, Any]:
     compile_seconds = None
     if timed:
         start = time.perf_counter()
-        option.fitted(trial.observations, replace(settings, num_warm_up=1, min_draws=1, max_draws=1), data.seed)
+        option.fitted(
+            trial.observations,
+            replace(settings, num_warm_up=1, min_draws=1, max_draws=1),
+            data.seed,
+        )
         compile_seconds = time.perf_counter() - start
     start, start_cpu = time.perf_counter(), time.process_time()
     posterior = option.fitted(trial.observations, settings, data.seed)

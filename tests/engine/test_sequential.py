@@ -104,7 +104,8 @@ def test_other_floors_hold_too():
 
 def test_a_round_shows_the_columns_of_the_tutorial_and_names_model_and_observed_apart():
     done = finished().latest
-    head = repr(done).splitlines()[0]
+    # The first line is the table's caption: so few draws do not converge.
+    head = repr(done).splitlines()[1]
     assert [c.strip() for c in head.strip("|").split("|")] == [
         "cell",
         "n",
@@ -828,7 +829,7 @@ def test_a_strong_effect_graduates_once_it_was_sustained():
 
     exp = experiment(
         generator=source,
-        settings=replace(SETTINGS, num_warm_up=400, min_draws=400, max_draws=400, thin=2),
+        settings=replace(SETTINGS, num_warm_up=400, min_draws=400, max_draws=2000, thin=4),
     )
     first = quietly(next, exp)
     assert first.analysis.converged, first.analysis.convergence

@@ -25,13 +25,20 @@ from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.start import Encoded, cold_start, init_state, warm_start
 from pytyche_engine.bcf.state import CHANNELS, LatentScale
 from pytyche_engine.contracts.convergence import Sampling
-from pytyche_engine.contracts.errors import FitError
+from pytyche_engine.contracts.errors import FitError, SlowFitWarning
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.warn import warn
 from pytyche_engine.jobs.control import Control
 from pytyche_engine.jobs.events import Stage
 
 CHECK_DRAWS = 50
 """Draws of each chain between two looks at convergence."""
+
+SLOW_SECONDS = 300
+"""A fit on a CPU that is predicted to take longer is worth a warning."""
+
+# Taken for good by the first warning of the process.
+_slow_not_said = threading.Lock()
 
 
 def fit(
@@ -127,7 +134,14 @@ def fit(
         progress.plan(warm_up, settings.min_draws * settings.thin)
         progress.stage(Stage.COMPILE)
         chains = list(pool.map(begin, range(settings.num_chains)))
-        chains = stretch(chains, -(-warm_up // settings.thin), keep=False)
+        if warm_up > 0:
+            chains = stretch(chains, 1, keep=False)  # one chunk, which compiles
+            progress.start_pace()
+        if chains[0].iterations < warm_up:
+            chains = stretch(chains, 1, keep=False)
+            _warn_if_slow(progress.predicted_seconds())
+        left = max(warm_up - chains[0].iterations, 0)
+        chains = stretch(chains, -(-left // settings.thin), keep=False)
         warm_up = chains[0].iterations
         chains = stretch(chains, settings.min_draws, keep=True)
         while not (converged := _passed(chains)) and _n_kept(chains[0]) < settings.max_draws:
@@ -157,6 +171,19 @@ def fit(
             stopped="converged" if converged else "maximum",
         ),
     )
+
+
+def _warn_if_slow(seconds: float | None) -> None:
+    """Say once a process that a fit on a CPU will take long, and what can be done."""
+    if seconds is None or seconds <= SLOW_SECONDS or jax.default_backend() != "cpu":
+        return
+    if _slow_not_said.acquire(blocking=False):
+        warn(
+            f"This fit will take about {seconds / 60:.0f} minutes on this CPU, longer if it is "
+            'slow to converge. It goes on. A GPU is faster (pip install "pytyche-lab[gpu]"), '
+            "and so is a fit of fewer visitors or with fewer draws in its settings.",
+            SlowFitWarning,
+        )
 
 
 def _n_kept(chain: Chain) -> int:

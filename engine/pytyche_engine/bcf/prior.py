@@ -30,11 +30,11 @@ def sample_prior(
         * settings.arm_scale**2
         / rng.chisquare(settings.arm_scale_df, size=n_channels)
     )
-    mu = sample_forest(
+    mu = _forest(
         rng, X, max_split, settings.num_trees_mu, settings.mu_split, n_channels, settings
     )
     tau = [
-        sample_forest(
+        _forest(
             rng,
             X[:, arm == a],
             max_split,
@@ -75,7 +75,7 @@ def sample_prior(
     )
 
 
-def sample_forest(
+def _forest(
     rng: np.random.Generator,
     X: UInt8[np.ndarray, "p n"],
     max_split: UInt8[np.ndarray, " p"],
@@ -93,13 +93,13 @@ def sample_forest(
     var = np.zeros((num_trees, half), dtype=np.uint8 if len(max_split) <= 256 else np.uint16)
     cut = np.zeros((num_trees, half), dtype=np.uint8)
     for tree in range(num_trees):
-        while not _grow(rng, X, max_split, split, settings, var[tree], cut[tree]):
+        while not grow_tree(rng, X, max_split, split, settings, var[tree], cut[tree]):
             var[tree], cut[tree] = 0, 0
     leaf = rng.normal(0, num_trees**-0.5, (num_trees, n_channels, 2 * half))
     return var, cut, leaf.astype(np.float32)
 
 
-def _grow(
+def grow_tree(
     rng: np.random.Generator,
     X: UInt8[np.ndarray, "p n"],
     max_split: UInt8[np.ndarray, " p"],

@@ -53,6 +53,17 @@ class ProgressReporter:
         with self._lock:
             self._warm_up, self._total = warm_up, warm_up + drawing
 
+    def start_pace(self) -> None:
+        """Measure the pace from here on: what came before contains the compilation."""
+        with self._lock:
+            self._clock = [(self._now(), sum(self._done))]
+
+    def predicted_seconds(self) -> float | None:
+        """Of work in all, from the start to the planned end; None while no pace is known."""
+        with self._lock:
+            left = self._eta()
+            return None if left is None else self._now() - self._started + left
+
     def saw(self, chain: int, lifts: Float[np.ndarray, "draws treatments"]) -> None:
         """Note the lifts of draws that a chain kept."""
         with self._lock:

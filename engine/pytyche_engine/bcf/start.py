@@ -26,7 +26,7 @@ from pytyche_engine.bcf.bartz_adapter import (
 )
 from pytyche_engine.bcf.draws import Draws, find_leaves
 from pytyche_engine.bcf.layout import COLUMN_BUCKET, arrange, bucket, pad_columns
-from pytyche_engine.bcf.prior import sample_forest
+from pytyche_engine.bcf.prior import grow_tree
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.state import CHANNELS, Channel, ForestGroup, HurdleState, LatentScale
 from pytyche_engine.contracts.observations import Outcome
@@ -92,10 +92,16 @@ def cold_start(data: Encoded, settings: Settings, rng: np.random.Generator) -> D
         max_split: UInt8[np.ndarray, " p"],
         split: tuple[float, float],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        var, cut, leaf = sample_forest(
-            rng, some.X[:, rows], max_split, trees, split, channels, settings
-        )
-        return var, cut, np.zeros_like(leaf)
+        size = 2**settings.max_depth
+        columns = np.uint8 if len(max_split) <= 256 else np.uint16
+        var = np.zeros((trees, size // 2), dtype=columns)
+        cut = np.zeros((trees, size // 2), dtype=np.uint8)
+        X = some.X[:, rows]
+        for v, c in zip(var, cut, strict=True):
+            # One try: where a leaf would hold too few visitors the tree starts as a root.
+            if not grow_tree(rng, X, max_split, split, settings, v, c):
+                v[:], c[:] = 0, 0
+        return var, cut, np.zeros((trees, channels, size), dtype=np.float32)
 
     mu = forest(
         np.ones(len(some.arm), bool), settings.num_trees_mu, data.max_split, settings.mu_split

@@ -74,3 +74,7 @@ class DataNotice(PytycheWarning):
 
 class UnconvergedWarning(PytycheWarning):
     """A fit ended before its reported quantities converged."""
+
+
+class SlowFitWarning(PytycheWarning):
+    """A fit on a CPU is predicted to take long. It goes on all the same."""
