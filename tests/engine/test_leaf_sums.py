@@ -82,7 +82,9 @@ def test_listed_leaves_are_those_of_a_walk(kind, groups):
         wanted = [
             group * SIZE + leaf
             for group in range(groups)
-            for leaf in leaves_of(splits[group * per_group + tree], proposed[group * per_group + tree])
+            for leaf in leaves_of(
+                splits[group * per_group + tree], proposed[group * per_group + tree]
+            )
         ]
         assert are_few[tree] == (len(wanted) <= few)
         if are_few[tree]:
