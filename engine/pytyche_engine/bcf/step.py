@@ -179,7 +179,8 @@ def _update_latent(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     shift = _draw_arm_shift(shift_key, state, sign, state.offset + fitted)
     fitted = fitted + by_arm(state.arm, shift)
     eta = state.offset + fitted
-    if state.config.data_sharded:
+    mesh = state.config.mesh
+    if mesh is not None and mesh.size > 1:
         key = random.fold_in(key, lax.axis_index("data"))
     u = random.uniform(key, eta.shape, minval=2e-38)
     # z = eta + s e with e > -s eta: -e is a normal below s eta. The floor keeps the inverse
