@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float, Key
 
 from pytyche_engine.bcf.bartz_adapter import run_mcmc
+from pytyche_engine.bcf.devices import claim
 from pytyche_engine.bcf.draws import Draws, HurdleTrace, draws_of_trace
 from pytyche_engine.bcf.state import HurdleState
 from pytyche_engine.bcf.step import hurdle_step
@@ -96,16 +97,17 @@ def run_chunk(
     Continuing with the same key is exact: cutting a run into chunks changes no draw. The
     given state is consumed.
     """
-    result = run_mcmc(
-        key,
-        state,  # our own type: run_mcmc reads and advances its config only
-        saved,
-        n_skip=skip,
-        main_trace_type=HurdleTrace,
-        burnin_trace_type=HurdleTrace,
-        step=hurdle_step,
-    )
-    jax.block_until_ready(result.final_state.config.steps_done)
+    with claim(state.config.mesh):
+        result = run_mcmc(
+            key,
+            state,  # our own type: run_mcmc reads and advances its config only
+            saved,
+            n_skip=skip,
+            main_trace_type=HurdleTrace,
+            burnin_trace_type=HurdleTrace,
+            step=hurdle_step,
+        )
+        jax.block_until_ready(result.final_state.config.steps_done)
     return result.final_state, result.main_trace
 
 

@@ -196,9 +196,13 @@ def _scan_trees(
     trees, channels, size = forest.leaf_tree.shape
     per_group = trees // groups
     lengths = state.lengths
-    # What addresses a row's own group among the leaves of all groups.
-    node_offset = state.arm.astype(jnp.int32) * size if groups > 1 else jnp.int32(0)
+    # A leaf's address among the leaves of all groups, in few bytes: rows are read many times.
+    small = jnp.uint8 if groups * size < 256 else jnp.uint16
+    group_start = state.arm.astype(small) * size if groups > 1 else jnp.zeros((), small)
     slopes = [by_arm(state.arm[:length], forest.multiplier[c]) for c, length in enumerate(lengths)]
+    # What the forest has to fit stands still while its trees change: only their sum is carried.
+    targets = [r + k * f for r, k, f in zip(resid, slopes, forest.fit, strict=True)]
+    weighted = [(k * t, k * k) for k, t in zip(slopes, targets, strict=True)]
 
     def stacked(x: Array) -> Array:  # (trees, ...) -> (per_group, groups, ...)
         return jnp.moveaxis(x.reshape(groups, per_group, *x.shape[1:]), 0, 1)
@@ -220,10 +224,7 @@ def _scan_trees(
     at_group = jnp.arange(groups)[:, None]
     sign = jnp.array([1.0, 1.0, -1.0])
 
-    def one_tree(
-        carry: tuple[Resid, Resid], tree: tuple[Array, ...]
-    ) -> tuple[tuple[Resid, Resid], tuple[Array, ...]]:
-        resid, fit = carry
+    def one_tree(fit: Resid, tree: tuple[Array, ...]) -> tuple[Resid, tuple[Array, ...]]:
         (
             index,
             leaf,
@@ -240,10 +241,10 @@ def _scan_trees(
             leaves,
             few,
         ) = tree
-        flat = forest.leaf_indices[index].astype(jnp.int32) + node_offset
+        address = forest.leaf_indices[index].astype(small) + group_start
         sums = []
-        for r, k, length in zip(resid, slopes, lengths, strict=True):
-            total = sum_by_leaf(k * r, flat[:length], leaves, few, groups * size)
+        for (kt, kk), f, length in zip(weighted, fit, lengths, strict=True):
+            total = sum_by_leaf(kt - kk * f, address[:length], leaves, few, groups * size)
             sums.append(state.over_devices(total).reshape(groups, size))
         S = jnp.stack(sums, axis=1) + weight * leaf
         child = jnp.take_along_axis(S, nodes[:, None, :2], axis=-1)
@@ -264,14 +265,15 @@ def _scan_trees(
         new_leaf = new_leaf.at[:, :, 0].set(0.0)  # padding's node
         # The barrier keeps XLA on CPU from recomputing the small table for every row.
         drop = lax.optimization_barrier(leaf - new_leaf)
-        drops = [drop[:, c].reshape(-1)[flat[:length]] for c, length in enumerate(lengths)]
-        resid = tuple(r + k * d for r, k, d in zip(resid, slopes, drops, strict=True))
-        fit = tuple(f - d for f, d in zip(fit, drops, strict=True))
-        return (resid, fit), (new_leaf, acc, to_prune)
+        fit = tuple(
+            f - drop[:, c].reshape(-1)[address[:length]]
+            for c, (f, length) in enumerate(zip(fit, lengths, strict=True))
+        )
+        return fit, (new_leaf, acc, to_prune)
 
-    (resid, fit), (leaf, acc, to_prune) = lax.scan(
+    fit, (leaf, acc, to_prune) = lax.scan(
         one_tree,
-        (resid, forest.fit),
+        forest.fit,
         (
             jnp.arange(per_group),
             stacked(forest.leaf_tree),
@@ -292,6 +294,7 @@ def _scan_trees(
     def unstacked(x: Array) -> Array:
         return jnp.moveaxis(x, 0, 1).reshape(trees, *x.shape[2:])
 
+    resid = tuple(t - k * f for t, k, f in zip(targets, slopes, fit, strict=True))
     forest = replace(forest, leaf_tree=unstacked(leaf), fit=fit)
     return forest, resid, unstacked(acc), unstacked(to_prune)
 

@@ -19,6 +19,9 @@ FEW_LEAVES = 4
 FEW_LEAVES_OF_GROUPS = 8
 """The same for trees of several forests at once."""
 
+FEW_ROWS = 2048
+"""Rows below which choosing between the two ways costs more than it saves."""
+
 
 def list_leaves(
     split_tree: UInt[Array, "trees half"], moves: Moves, n_groups: int
@@ -45,7 +48,7 @@ def list_leaves(
 
 def sum_by_leaf(
     values: Float32[Array, " rows"],
-    address: Int32[Array, " rows"],
+    address: UInt[Array, " rows"],
     leaves: Int32[Array, " few"],
     are_few: Bool[Array, ""],
     size: int,
@@ -56,8 +59,10 @@ def sum_by_leaf(
         return sum_resid(values, address, size, AutoBatchedReduction(), False)
 
     def masks() -> Float32[Array, " size"]:
-        which = (address == leaves[:, None]).astype(jnp.float32)
+        which = (address == leaves[:, None].astype(address.dtype)).astype(jnp.float32)
         sums = jnp.dot(which, values, precision=lax.Precision.HIGHEST)
         return jnp.zeros(size).at[leaves].set(sums, mode="drop")
 
+    if len(values) < FEW_ROWS:
+        return scatter()
     return lax.platform_dependent(cpu=partial(lax.cond, are_few, masks, scatter), default=scatter)

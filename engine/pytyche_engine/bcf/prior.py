@@ -30,9 +30,7 @@ def sample_prior(
         * settings.arm_scale**2
         / rng.chisquare(settings.arm_scale_df, size=n_channels)
     )
-    mu = _forest(
-        rng, X, max_split, settings.num_trees_mu, settings.mu_split, n_channels, settings
-    )
+    mu = _forest(rng, X, max_split, settings.num_trees_mu, settings.mu_split, n_channels, settings)
     tau = [
         _forest(
             rng,

@@ -173,10 +173,11 @@ def init_state(
         start: one draw whose trees refer to the columns of `data`.
         settings: priors and sizes.
         rng: draws the latent conversion given the start.
-        mesh: devices to spread rows over, in an axis named ``data``.
+        mesh: devices to spread rows over, in an axis named ``data``; the state of a mesh of
+            one is put there and, needing no sums over devices, does not keep it.
     """
     channels, K = CHANNELS[data.outcome], data.n_arms
-    devices = 1 if mesh is None else mesh.shape["data"]
+    devices = 1 if mesh is None else mesh.size
     layout, rows = arrange(data.has_severity, K, devices)
     present = rows >= 0
     X = np.where(present, data.X[:, rows], 0).astype(np.uint8)
@@ -245,13 +246,15 @@ def init_state(
             prec_count_num_trees=1,
             sequential_unroll=1,
             augment=False,
-            mesh=mesh,
+            mesh=mesh if devices > 1 else None,
         ),
         layout=layout,
         channels=channels,
     )
     if mesh is None:
         return state
+    if devices == 1:
+        return jax.device_put(state, mesh.devices.item())
     spread = jax.tree.map(lambda spec: NamedSharding(mesh, spec), partition_specs(state, mesh))
     return jax.device_put(state, spread)
 
