@@ -148,9 +148,9 @@ def _parts(state: HurdleState) -> dict[str, Callable[[jax.Array, HurdleState], o
 
     return {
         "propose": forests.propose,
-        "move rows, mu": lambda k, s: forests._move_rows(s.mu, mu_moves, s),
+        "move rows, mu": lambda _, s: forests._move_rows(s.mu, mu_moves, s),
         "leaves, mu": lambda k, s: leaves(s.mu, mu_moves, s, k),
-        "move rows, tau": lambda k, s: forests._move_rows(s.tau, tau_moves, s),
+        "move rows, tau": lambda _, s: forests._move_rows(s.tau, tau_moves, s),
         "leaves, tau": lambda k, s: leaves(s.tau, tau_moves, s, k),
         "scalars": lambda k, s: sweep._update_scalars(k, s, sweep._error_precision(s)).resid,
         "latent outcome": lambda k, s: sweep._update_latent(k, s).resid,
