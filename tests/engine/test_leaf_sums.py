@@ -14,6 +14,7 @@ from pytyche_engine.bcf.forests import _move_rows, propose
 from pytyche_engine.bcf.leaf_sums import (
     FEW_LEAVES,
     FEW_LEAVES_OF_GROUPS,
+    FEW_ROWS,
     list_leaves,
     sum_by_leaf,
 )
@@ -94,10 +95,12 @@ def test_listed_leaves_are_those_of_a_walk(kind, groups):
 
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("n_leaves", [1, 3, 12])
-def test_sums_are_those_of_a_count_with_weights(groups, n_leaves):
+@pytest.mark.parametrize("rows", [FEW_ROWS // 2, FEW_ROWS + 500])
+@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.uint16])
+def test_sums_are_those_of_a_count_with_weights(groups, n_leaves, rows, dtype):
     rng = np.random.default_rng(n_leaves)
     few = FEW_LEAVES if groups == 1 else FEW_LEAVES_OF_GROUPS
-    size, rows, padding = groups * SIZE, 1000, 24
+    size, padding = groups * SIZE, 24
     # Address 0 is padding's, where residuals are 0.
     leaves = np.sort(rng.choice(np.arange(1, size), n_leaves, replace=False))
     address = np.concatenate([rng.choice(leaves, rows), np.zeros(padding, int)])
@@ -106,7 +109,7 @@ def test_sums_are_those_of_a_count_with_weights(groups, n_leaves):
     listed[: min(few, n_leaves)] = leaves[:few]
     sums = jax.jit(sum_by_leaf, static_argnums=4)(
         jnp.asarray(values),
-        jnp.asarray(address, dtype=jnp.int32),
+        jnp.asarray(address, dtype=dtype),
         jnp.asarray(listed, dtype=jnp.int32),
         jnp.asarray(n_leaves <= few),
         size,
@@ -116,10 +119,10 @@ def test_sums_are_those_of_a_count_with_weights(groups, n_leaves):
 
 def test_masks_see_the_listed_leaves_only():
     # So a list that lacks a leaf would show: the scatter must not hide it.
-    sums = sum_by_leaf(
-        jnp.ones(4), jnp.array([1, 1, 2, 3]), jnp.array([1, 2, 16, 16]), jnp.array(True), SIZE
-    )
-    assert np.asarray(sums)[:4].tolist() == [0, 2, 1, 0]
+    address = jnp.tile(jnp.array([1, 1, 2, 3], jnp.uint8), FEW_ROWS)
+    leaves = jnp.array([1, 2, SIZE, SIZE])
+    sums = sum_by_leaf(jnp.ones(4 * FEW_ROWS), address, leaves, jnp.array(True), SIZE)
+    assert np.asarray(sums)[:4].tolist() == [0, 2 * FEW_ROWS, FEW_ROWS, 0]
 
 
 def test_rows_are_in_listed_leaves_once_they_moved_to_proposed_children():
