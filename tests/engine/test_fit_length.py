@@ -74,7 +74,6 @@ def test_odd_numbers_are_rounded_up_and_never_down(warm_up, draws, observations)
     assert posterior.sampling.iterations == posterior.sampling.warm_up + len(posterior.draws)
 
 
-@pytest.mark.xfail(strict=True, reason="what is planned is not rounded up to whole chunks")
 def test_progress_ends_at_the_iterations_also_where_numbers_are_odd(observations):
     events = []
     settings = replace(SHORT, num_warm_up=25, min_draws=21, max_draws=21)

@@ -65,7 +65,6 @@ def test_it_goes_on_to_the_most_draws_if_it_cannot_pass():
 
 
 @pytest.mark.usefixtures("never_passes")
-@pytest.mark.xfail(reason="stretches of CHECK_DRAWS are not cut at max_draws", strict=True)
 def test_it_never_keeps_more_than_the_most_draws():
     posterior = fit(trial(), settings=replace(QUICK, max_draws=60), seed=1)
     assert draws_of_each_chain(posterior) == [60, 60]

@@ -139,9 +139,6 @@ def test_a_fit_that_knew_none_predicts_the_same_whatever_is_given(confounded, un
     )
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a warm start keeps the columns, and prediction has nothing to put there"
-)
 def test_a_round_without_them_after_one_with_them_can_be_asked(confounded, recorded):
     both = replace(confounded[0], propensity_recorded=False)
     posterior = fit(both, settings=SETTINGS, seed=2, previous=recorded)

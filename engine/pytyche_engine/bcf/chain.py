@@ -111,6 +111,12 @@ def run_chunk(
     return result.final_state, result.main_trace
 
 
+def iterations_of(n_rows: int, thin: int, n_draws: int) -> int:
+    """Iterations that `advance` takes for that many draws: whole chunks."""
+    saved, _ = _cut(n_rows, thin)
+    return -(-n_draws // saved) * saved * thin
+
+
 def _cut(n_rows: int, thin: int) -> tuple[int, tuple[int, ...]]:
     """Chunks of about a third of a second, so that pause and cancel answer within one.
 

@@ -4,12 +4,13 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from pytyche_engine.bcf.chain import Chain, Lifts, advance
+from pytyche_engine.bcf.chain import Chain, Lifts, advance, iterations_of
 from pytyche_engine.bcf.devices import place
 from pytyche_engine.bcf.draws import Draws, concat_draws
 from pytyche_engine.bcf.encoding import Encoding, extend_encoding, learn_encoding
@@ -131,9 +132,12 @@ def fit(
                     raise error
             return [future.result() for future in futures]
 
-        progress.plan(warm_up, settings.min_draws * settings.thin)
+        progress.plan(warm_up, settings.min_draws * settings.thin)  # but for whole chunks
         progress.stage(Stage.COMPILE)
         chains = list(pool.map(begin, range(settings.num_chains)))
+        planned = partial(iterations_of, chains[0].state.layout.n_rows, settings.thin)
+        warm_up = planned(-(-warm_up // settings.thin))
+        progress.plan(warm_up, planned(settings.min_draws))
         if warm_up > 0:
             chains = stretch(chains, 1, keep=False)  # one chunk, which compiles
             progress.start_pace()
@@ -142,11 +146,11 @@ def fit(
             _warn_if_slow(progress.predicted_seconds())
         left = max(warm_up - chains[0].iterations, 0)
         chains = stretch(chains, -(-left // settings.thin), keep=False)
-        warm_up = chains[0].iterations
         chains = stretch(chains, settings.min_draws, keep=True)
         while not (converged := _passed(chains)) and _n_kept(chains[0]) < settings.max_draws:
-            progress.plan(warm_up, (_n_kept(chains[0]) + CHECK_DRAWS) * settings.thin)
-            chains = stretch(chains, CHECK_DRAWS, keep=True)
+            more = min(CHECK_DRAWS, settings.max_draws - _n_kept(chains[0]))
+            progress.plan(warm_up, chains[0].iterations - warm_up + planned(more))
+            chains = stretch(chains, more, keep=True)
     draws = concat_draws([part for chain in chains for part in chain.kept])
     if not all(np.isfinite(v).all() for v in (draws.arm_effect, draws.mu_leaf, draws.sigma2)):
         raise FitError(
@@ -198,14 +202,19 @@ def _learn_encoding(
     observations: Observations, settings: Settings, previous: Posterior | None
 ) -> tuple[Encoding, tuple[float, ...] | None]:
     """The encoding, an earlier fit's with what is new, and the mean recorded propensities."""
-    features, schema, typical = observations.features, observations.schema, None
+    features, schema = observations.features, observations.schema
     if observations.propensity_recorded:
-        typical = tuple(map(float, observations.propensity.mean(axis=0)))
         features = with_propensities(features, observations.arms, observations.propensity)
         schema = schema_with_propensities(schema, observations.arms)
-    if previous is None:
-        return learn_encoding(features, schema, settings.num_cuts), typical
-    return extend_encoding(previous.encoding, features, schema, settings.num_cuts), typical
+    encoding = (
+        learn_encoding(features, schema, settings.num_cuts)
+        if previous is None
+        else extend_encoding(previous.encoding, features, schema, settings.num_cuts)
+    )
+    # An earlier fit's columns stay, also where this round recorded nothing.
+    if observations.propensity_recorded or any(is_propensity(c.feature) for c in encoding.columns):
+        return encoding, tuple(map(float, observations.propensity.mean(axis=0)))
+    return encoding, None
 
 
 def _encode(observations: Observations, encoding: Encoding) -> Encoded:
