@@ -4,7 +4,13 @@ Parts: step, profile, start-up, tutorial, large. Without a name all run, in this
 their own environments are in ``bench_peers.py``, coverage and mixing in ``sampler_study.py``.
 """
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +18,7 @@ import jax
 import numpy as np
 from bartz import mcmcstep
 from bartz.mcmcloop import run_mcmc
-from figures import Figure
+from figures import Figure, record
 
 from pytyche_engine.bcf import forests
 from pytyche_engine.bcf import step as sweep
