@@ -16,12 +16,10 @@ CI ran. What each name does, in bartz's own vocabulary:
 from bartz._jaxext import Module as Module
 from bartz._jaxext import field as field
 from bartz.debug import sample_prior as sample_prior
-from bartz.grove._grove import tree_depths as tree_depths
 from bartz.mcmcloop import run_mcmc as run_mcmc
 from bartz.mcmcloop._trace import Trace as Trace
 from bartz.mcmcstep import AutoBatchedReduction as AutoBatchedReduction
 from bartz.mcmcstep import StepConfig as StepConfig
-from bartz.mcmcstep import make_p_nonterminal as make_p_nonterminal
 from bartz.mcmcstep._moves import Moves as Moves
 from bartz.mcmcstep._moves import propose_moves as propose_moves
 from bartz.mcmcstep._state import partition_specs as partition_specs

@@ -20,9 +20,7 @@ from scipy.special import ndtr, ndtri
 from pytyche_engine.bcf.bartz_adapter import (
     AutoBatchedReduction,
     StepConfig,
-    make_p_nonterminal,
     partition_specs,
-    tree_depths,
 )
 from pytyche_engine.bcf.draws import Draws, find_leaves
 from pytyche_engine.bcf.layout import COLUMN_BUCKET, arrange, bucket, pad_columns
@@ -216,29 +214,29 @@ def init_state(
     for c, own in enumerate(lengths):
         np.add.at(counts[c], arm[own][present[own]], 1)
     state = HurdleState(
-        X=jnp.asarray(X),
-        valid=jnp.asarray(present, dtype=jnp.float32),
-        arm=jnp.asarray(arm),
-        converted=jnp.asarray(converted),
-        z=None if z is None else jnp.asarray(z),
-        resid=tuple(map(jnp.asarray, resid)),
+        X=X,
+        valid=present.astype(np.float32),
+        arm=arm,
+        converted=converted,
+        z=z,
+        resid=tuple(resid),
         mu=mu,
         tau=tau,
-        intercept=jnp.asarray(start.intercept[0]),
-        arm_effect=jnp.asarray(start.arm_effect[0]),
-        arm_variance=jnp.asarray(start.arm_variance[0]),
-        sigma2=jnp.float32(start.sigma2[0]),
-        offset=jnp.float32(data.scale.offset),
-        arm_rows=jnp.asarray(counts),
-        arm_prior=jnp.array([settings.arm_scale_df, settings.arm_scale**2], jnp.float32),
-        loading_variance=jnp.asarray(
-            np.maximum(start.mu_multiplier[0].var(axis=1), settings.loading_scale**2)
+        intercept=start.intercept[0],
+        arm_effect=start.arm_effect[0],
+        arm_variance=start.arm_variance[0],
+        sigma2=np.float32(start.sigma2[0]),
+        offset=np.float32(data.scale.offset),
+        arm_rows=counts,
+        arm_prior=np.array([settings.arm_scale_df, settings.arm_scale**2], np.float32),
+        loading_variance=np.maximum(
+            start.mu_multiplier[0].var(axis=1), np.float32(settings.loading_scale**2)
         ),
-        loading_prior=jnp.float32(settings.loading_scale**2),
-        multiplier_df=jnp.float32(settings.multiplier_df),
-        sigma_prior=jnp.array([settings.sigma_df, settings.sigma_scale], jnp.float32),
+        loading_prior=np.float32(settings.loading_scale**2),
+        multiplier_df=np.float32(settings.multiplier_df),
+        sigma_prior=np.array([settings.sigma_df, settings.sigma_scale], np.float32),
         config=StepConfig(
-            steps_done=jnp.int32(0),
+            steps_done=np.int32(0),
             sparse_on_at=None,
             resid_reduction_config=AutoBatchedReduction(),
             count_reduction_config=AutoBatchedReduction(),
@@ -251,8 +249,10 @@ def init_state(
         layout=layout,
         channels=channels,
     )
+    # Everything up to here is numpy's: one transfer, and no small program to compile for each
+    # of some sixty arrays.
     if mesh is None:
-        return state
+        return jax.device_put(state)
     if devices == 1:
         return jax.device_put(state, mesh.devices.item())
     spread = jax.tree.map(lambda spec: NamedSharding(mesh, spec), partition_specs(state, mesh))
@@ -276,9 +276,8 @@ def _forest(
     )
     trees, _, size = leaf.shape
     group = arm if n_groups > 1 else np.zeros_like(arm)
-    rows = tuple(map(jnp.asarray, channel_rows))
     indices, counts, fit = _place(
-        X, var, split, leaf, group, arm, present, rows, n_groups, data.n_arms
+        X, var, split, leaf, group, arm, present, tuple(channel_rows), n_groups, data.n_arms
     )
     common = multiplier if n_groups > 1 else multiplier.mean(axis=1, keepdims=True)
     p, half = len(data.max_split), size // 2
@@ -286,28 +285,28 @@ def _forest(
     most_blocked = bucket(int(((data.max_split == 0) | data.mu_only).sum()), COLUMN_BUCKET)
     prior = settings.mu_split if name == "mu" else settings.tau_split
     spread = settings.mu_scale if name == "mu" else settings.tau_scale
-    p_level = jnp.pad(make_p_nonterminal(settings.max_depth, *prior), (0, 1))
+    p_node = _p_nonterminal(size, *prior)
     return ForestGroup(
-        var_tree=jnp.asarray(var, jnp.uint8 if p <= 256 else jnp.uint16),
-        split_tree=jnp.asarray(split),
-        affluence_tree=jnp.asarray(_growable(var, split, data.max_split, blocked)),
-        leaf_tree=jnp.asarray(leaf),
-        to_prune=jnp.zeros(trees, bool),
-        move_node=jnp.zeros(trees, jnp.int32),
-        max_split=jnp.asarray(data.max_split),
-        blocked_vars=jnp.asarray(
-            np.pad(blocked, (0, most_blocked - len(blocked)), constant_values=p), jnp.uint16
+        var_tree=var.astype(np.uint8 if p <= 256 else np.uint16),
+        split_tree=split,
+        affluence_tree=_growable(var, split, data.max_split, blocked),
+        leaf_tree=leaf,
+        to_prune=np.zeros(trees, bool),
+        move_node=np.zeros(trees, np.int32),
+        max_split=data.max_split,
+        blocked_vars=np.pad(blocked, (0, most_blocked - len(blocked)), constant_values=p).astype(
+            np.uint16
         ),
-        p_nonterminal=p_level[tree_depths(size)],
-        p_propose_grow=p_level[tree_depths(half)],
+        p_nonterminal=p_node,
+        p_propose_grow=p_node[:half],
         log_s=None,
-        min_leaf=jnp.int32(settings.min_leaf),
-        leaf_precision=jnp.float32(trees // n_groups),
+        min_leaf=np.int32(settings.min_leaf),
+        leaf_precision=np.float32(trees // n_groups),
         leaf_indices=indices,
         counts=counts,
-        multiplier=jnp.asarray(multiplier),
-        multiplier_variance=jnp.asarray(np.maximum(common**2, spread**2)),
-        multiplier_prior=jnp.full(n_groups, spread**2, jnp.float32),
+        multiplier=multiplier,
+        multiplier_variance=np.maximum(common**2, np.float32(spread**2)),
+        multiplier_prior=np.full(n_groups, spread**2, np.float32),
         fit=fit,
         n_groups=n_groups,
     )
@@ -363,6 +362,13 @@ def _place(
     if n_groups > 1:
         counts = counts.reshape(len(channel_rows), 1, trees, size)
     return indices, counts, fit
+
+
+def _p_nonterminal(size: int, alpha: float, beta: float) -> Float32[np.ndarray, " size"]:
+    """P(a node is split), by heap index; 0 at the deepest level."""
+    depth = np.log2(np.maximum(np.arange(size), 1)).astype(int)
+    p = alpha / (1 + depth) ** beta
+    return np.where(np.arange(size) < size // 2, p, 0).astype(np.float32)
 
 
 def _growable(
