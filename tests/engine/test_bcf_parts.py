@@ -70,10 +70,23 @@ def test_rows_are_converters_first_on_every_device(n_devices):
         assert not converted[rest[rest >= 0]].any()
 
 
-def test_data_sets_of_one_size_share_a_shape():
+@pytest.mark.parametrize(("n", "rate"), [(500, 0.3), (2000, 0.24), (30_000, 0.05)])
+def test_data_sets_of_like_size_share_a_shape(n, rate):
     rng = np.random.default_rng(2)
-    shapes = {arrange(rng.random(30_000) < 0.05, 3)[0] for _ in range(20)}
+    shapes = {arrange(rng.random(n + more) < rate, 3)[0] for more in range(20)}
     assert len(shapes) <= 2
+
+
+@pytest.mark.parametrize("n_devices", [1, 3])
+@pytest.mark.parametrize("rate", [0.0, 0.05, 0.5, 1.0])
+@pytest.mark.parametrize("n", [1, 32, 500, 4097, 100_000])
+def test_padding_holds_every_visitor_and_wastes_little(n, rate, n_devices):
+    converted = np.random.default_rng(3).random(n) < rate
+    layout, rows = arrange(converted, 3, n_devices)
+    assert sorted(rows[rows >= 0]) == list(range(n))
+    each = -(-n // n_devices)
+    assert layout.n_rows <= 1.1 * each + 4 * each**0.5 + 3 * SMALLEST_BLOCK
+    assert layout.n_severity_rows <= layout.n_rows
 
 
 @pytest.mark.parametrize("size", [0, 1, 32, 33, 100, 1000, 123_457])

@@ -46,18 +46,21 @@ def arrange(
 ) -> tuple[RowLayout, Int[np.ndarray, " rows"]]:
     """Lay out rows, the same shape on every device.
 
-    Converters are few, so that coarse steps of their prefix cost little and make the shape
-    depend on the number of visitors almost alone.
+    The prefix of converters is rounded up to steps that are coarse against the luck in their
+    number (its sd is below half the root of the number of visitors), and rows are added for a
+    whole step, used or not. So the shape depends on the number of visitors almost alone.
 
     Returns:
         The layout of one device and, for each row of all devices, the visitor there
         (-1 for padding).
     """
     first, rest = np.flatnonzero(converted), np.flatnonzero(~converted)
-    most_first, most_rest = (-(-len(x) // n_devices) for x in (first, rest))
-    coarse = 1 << max((most_first + most_rest).bit_length() - 6, 0)
-    prefix = bucket(most_first, max(coarse, SMALLEST_BLOCK))
-    n_rows = bucket(prefix + most_rest)
+    # One more where there are several devices: each kind may leave a remainder.
+    most = -(-len(converted) // n_devices) + (n_devices > 1)
+    bits = most.bit_length()
+    step = max(1 << max(bits - 6, (bits + 1) // 2 + 1), SMALLEST_BLOCK)
+    prefix = max(-(-len(first) // (n_devices * step)), 1) * step
+    n_rows = bucket(most + step)
     layout = RowLayout(n_rows, prefix, n_arms)
     order = np.full((n_devices, n_rows), -1)
     for device, row in enumerate(order):

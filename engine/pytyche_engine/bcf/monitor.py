@@ -7,6 +7,7 @@ from jaxtyping import Float, UInt8
 
 from pytyche_engine.bcf.diagnostics import ess, r_hat
 from pytyche_engine.bcf.draws import Draws, evaluate
+from pytyche_engine.bcf.layout import bucket
 from pytyche_engine.bcf.state import Channel, LatentScale
 from pytyche_engine.contracts.convergence import R_HAT_LIMIT
 
@@ -24,7 +25,7 @@ class Monitor:
     """A sample of the visitors and the groups whose lifts are watched.
 
     Attributes:
-        X: (p, m) their bins.
+        X: (p, m) their bins, padded to a bucket with visitors of no weight.
         weights: (m, G) each visitor's weight in each group's mean; group 0 is everyone, the
             others are halves by the columns that split them most evenly.
     """
@@ -43,7 +44,9 @@ class Monitor:
         halves = upper[np.argsort(evenness, kind="stable")[:_HALVED]]
         halves = halves[halves.any(axis=1)]
         groups = np.concatenate([np.ones((1, X.shape[1]), bool), halves, ~halves]).astype(float)
-        return cls(X, (groups / groups.sum(axis=1, keepdims=True)).T)
+        weights = (groups / groups.sum(axis=1, keepdims=True)).T
+        padding = (0, bucket(len(weights)) - len(weights))
+        return cls(np.pad(X, ((0, 0), padding)), np.pad(weights, (padding, (0, 0))))
 
     def lifts(
         self, draws: Draws, scale: LatentScale, channels: tuple[Channel, ...]
