@@ -1,6 +1,7 @@
 """One sweep of the sampler: mu forest, tau forests, scalars, latent conversion, sigma^2."""
 
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -46,12 +47,33 @@ def _update_scalars(
     A change of one is paid back by another, so single draws would crawl. Then the prior
     variances of the arm effects and of the multipliers, given them.
     """
-    new, resid = [], []
-    for c, channel_key in enumerate(random.split(key, len(state.channels))):
-        scalars, left = _draw_scalars(channel_key, state, c, precision[c])
-        new.append(scalars)
-        resid.append(left)
-    scalars = jax.tree.map(lambda *parts: jnp.stack(parts), *new)
+    old = _Scalars(
+        intercept=state.intercept,
+        arm_effect=state.arm_effect,
+        mu=state.mu.multiplier,
+        tau=state.tau.multiplier,
+        arm_variance=state.arm_variance,
+        mu_variance=state.mu.multiplier_variance[:, 0],
+        loading_variance=state.loading_variance,
+        tau_variance=state.tau.multiplier_variance,
+    )
+    columns = [
+        (state.valid[:length], mu, tau)
+        for length, mu, tau in zip(state.lengths, state.mu.fit, state.tau.fit, strict=True)
+    ]
+    sums = [_column_sums(state, r, x) for r, x in zip(state.resid, columns, strict=True)]
+    gram, score = (jnp.stack(of_channels) for of_channels in zip(*sums, strict=True))
+    # All channels at once: the code for a handful of numbers is long, and is compiled, kept and
+    # read again for every time that it is written out.
+    scalars = jax.vmap(partial(_draw_scalars, state))(
+        random.split(key, len(columns)), old, gram, score, precision
+    )
+    change = scalars.coefficients - old.coefficients
+    resid = []
+    for r, own, by in zip(state.resid, columns, change, strict=True):
+        for j, x in enumerate(own):
+            r = r - by_arm(state.arm[: len(r)], by[:, j]) * x
+        resid.append(r)
     return replace(
         state,
         resid=tuple(resid),
@@ -78,34 +100,45 @@ class _Scalars(NamedTuple):
     loading_variance: Float32[Array, ""]
     tau_variance: Float32[Array, " arms"]
 
+    @property
+    def coefficients(self) -> Float32[Array, "arms 3"]:
+        """What (1, f_mu, f_tau) are multiplied by at each arm's rows."""
+        return jnp.stack([self.intercept[..., None] + self.arm_effect, self.mu, self.tau], axis=-1)
+
+
+def _column_sums(
+    state: HurdleState, resid: Float32[Array, " rows"], columns: tuple[Float32[Array, " rows"], ...]
+) -> tuple[Float32[Array, "3 3 arms"], Float32[Array, "3 arms"]]:
+    """Each arm's sums of products of (1, f_mu, f_tau), among themselves and with residuals."""
+    gram = jnp.stack([jnp.stack([_arm_sums(state, x * y) for x in columns]) for y in columns])
+    return gram, jnp.stack([_arm_sums(state, resid * x) for x in columns])
+
 
 def _draw_scalars(
-    key: Key[Array, ""], state: HurdleState, c: int, precision: Float32[Array, ""]
-) -> tuple[_Scalars, Float32[Array, " rows"]]:
-    """One channel's scalars given its forests, and the new residuals.
+    state: HurdleState,
+    key: Key[Array, ""],
+    old: _Scalars,
+    gram: Float32[Array, "3 3 arms"],
+    score: Float32[Array, "3 arms"],
+    precision: Float32[Array, ""],
+) -> _Scalars:
+    """One channel's scalars given its forests.
 
     At arm a's rows the mean is u_a . (1, f_mu, f_tau) with u_a = (b0 + t_a, m + l_a, d_a), so
     the normal equations of (b0, t, m, l, d) need each arm's sums only.
     """
-    K, (arm, valid) = state.layout.n_arms, (x[: state.lengths[c]] for x in (state.arm, state.valid))
-    r, columns = state.resid[c], (valid, state.mu.fit[c], state.tau.fit[c])
-    old = jnp.stack(
-        [state.intercept[c] + state.arm_effect[c], state.mu.multiplier[c], state.tau.multiplier[c]],
-        axis=1,
-    )  # (arms, 3)
-    gram = jnp.stack([jnp.stack([_arm_sums(state, x * y) for x in columns]) for y in columns])
-    score = jnp.stack([_arm_sums(state, r * x) for x in columns])  # (3, arms)
-    score = score + jnp.einsum("ija,aj->ia", gram, old)
+    K = state.layout.n_arms
+    score = score + jnp.einsum("ija,aj->ia", gram, old.coefficients)
     place = _coefficients(K)
     A = precision * jnp.einsum("aip,ija,ajq->pq", place, gram, place)
     rhs = precision * jnp.einsum("aip,ia->p", place, score)
     prior = jnp.concatenate(
         [
             jnp.ones(1),
-            jnp.full(K, 1 / state.arm_variance[c]),
-            1 / state.mu.multiplier_variance[c],
-            jnp.full(K, 1 / state.loading_variance[c]),
-            1 / state.tau.multiplier_variance[c],
+            jnp.full(K, 1 / old.arm_variance),
+            1 / old.mu_variance[None],
+            jnp.full(K, 1 / old.loading_variance),
+            1 / old.tau_variance,
         ]
     )
     theta_key, variance_key = random.split(key)
@@ -115,20 +148,23 @@ def _draw_scalars(
     theta = jax.scipy.linalg.solve_triangular(chol.T, shock, lower=False)
     intercept, effect, common, loading, deviation = jnp.split(theta, [1, K + 1, K + 2, 2 * K + 2])
     new = jnp.einsum("aip,p->ai", place, theta)
-    for j, x in enumerate(columns):
-        r = r - by_arm(arm, new[:, j] - old[:, j]) * x
-    df, keys = state.multiplier_df, random.split(variance_key, 3 + K)
-    half_t = jax.vmap(_draw_variance, (0, 0, None, 0))
+    df = state.multiplier_df
+    # The gammas that variances are drawn with: of the arm effects, of mu's common multiplier, of
+    # the loadings, and of each tau multiplier.
+    dfs = jnp.append(state.arm_prior[0], jnp.full(2 + K, df))
+    sizes = np.array([K, 1, K] + [1] * K, dtype=np.float32)
+    gammas = jax.vmap(_gamma)(random.split(variance_key, 3 + K), 0.5 * (dfs + sizes))
+    half_t = jax.vmap(_variance, (0, 0, None, 0))
     return _Scalars(
         intercept=intercept[0],
         arm_effect=effect,
         mu=new[:, 1],
         tau=new[:, 2],
-        arm_variance=_draw_variance(keys[0], effect, *state.arm_prior),
-        mu_variance=_draw_variance(keys[1], common, df, state.mu.multiplier_prior[0]),
-        loading_variance=_draw_variance(keys[2], loading, df, state.loading_prior),
-        tau_variance=half_t(keys[3:], deviation[:, None], df, state.tau.multiplier_prior),
-    ), r
+        arm_variance=_variance(gammas[0], effect, *state.arm_prior),
+        mu_variance=_variance(gammas[1], common, df, state.mu.multiplier_prior[0]),
+        loading_variance=_variance(gammas[2], loading, df, state.loading_prior),
+        tau_variance=half_t(gammas[3:], deviation[:, None], df, state.tau.multiplier_prior),
+    )
 
 
 def _coefficients(n_arms: int) -> Float32[np.ndarray, "arms 3 scalars"]:
@@ -145,15 +181,17 @@ def _coefficients(n_arms: int) -> Float32[np.ndarray, "arms 3 scalars"]:
     ).astype(np.float32)
 
 
-def _draw_variance(
-    key: Key[Array, ""],
+def _variance(
+    gamma: Float32[Array, ""],
     values: Float32[Array, " m"],
     df: Float32[Array, ""],
     scale2: Float32[Array, ""],
 ) -> Float32[Array, ""]:
-    """The variance of normal values, given a scaled-inv-chi2(df, scale2) prior."""
-    rate = 0.5 * (df * scale2 + jnp.sum(values**2))
-    return rate / _gamma(key, 0.5 * (df + len(values)))
+    """The variance of normal values, given a scaled-inv-chi2(df, scale2) prior.
+
+    ``gamma`` is one of Gamma((df + m) / 2, 1).
+    """
+    return 0.5 * (df * scale2 + jnp.sum(values**2)) / gamma
 
 
 def _arm_sums(state: HurdleState, x: Float32[Array, " rows"]) -> Float32[Array, " arms"]:
