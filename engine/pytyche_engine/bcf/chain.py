@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import jax
@@ -69,11 +70,8 @@ def advance(
     for _ in range(-(-n_draws // saved)):
         for call, skip in enumerate(skips, start=1):
             checkpoint()
-            if chain.iterations + done == 0:
-                with _tracing:
-                    state, trace = run_chunk(chain.key, state, saved, skip)
-            else:
-                state, trace = run_chunk(chain.key, state, saved, skip)
+            first = chain.iterations + done == 0
+            state, trace = run_chunk(chain.key, state, saved, skip, first)
             done += saved * skip
             if watch is not None and call == len(skips):
                 draws = draws_of_trace(trace, chain.index)
@@ -90,23 +88,25 @@ def advance(
 
 
 def run_chunk(
-    key: Key[Array, ""], state: HurdleState, saved: int, skip: int
+    key: Key[Array, ""], state: HurdleState, saved: int, skip: int, first: bool = True
 ) -> tuple[HurdleState, HurdleTrace]:
     """Advance a chain by ``saved * skip`` iterations, keeping every ``skip``-th.
 
     Continuing with the same key is exact: cutting a run into chunks changes no draw. The
-    given state is consumed.
+    given state is consumed. The ``first`` chunk of a chain may have to trace and compile.
     """
     with claim(state.config.mesh):
-        result = run_mcmc(
-            key,
-            state,  # our own type: run_mcmc reads and advances its config only
-            saved,
-            n_skip=skip,
-            main_trace_type=HurdleTrace,
-            burnin_trace_type=HurdleTrace,
-            step=hurdle_step,
-        )
+        # Only until the sweeps are under way: other chains' need not wait for them.
+        with _tracing if first else nullcontext():
+            result = run_mcmc(
+                key,
+                state,  # our own type: run_mcmc reads and advances its config only
+                saved,
+                n_skip=skip,
+                main_trace_type=HurdleTrace,
+                burnin_trace_type=HurdleTrace,
+                step=hurdle_step,
+            )
         jax.block_until_ready(result.final_state.config.steps_done)
     return result.final_state, result.main_trace
 
