@@ -98,12 +98,14 @@ class Trial:
         observations: what a fit may see.
         truth: what was planted for those visitors.
         fresh: features of FRESH more visitors, as the fit expects them.
+        fresh_propensity: how they would have been assigned.
         fresh_truth: what was planted for them.
     """
 
     observations: Observations
     truth: GroundTruth
     fresh: pd.DataFrame
+    fresh_propensity: Float[np.ndarray, "fresh arms"]
     fresh_truth: GroundTruth
 
 
@@ -126,7 +128,8 @@ class Option:
 
 def generate(data: DataSet) -> Trial:
     """Draw a data set."""
-    rng = np.random.default_rng([data.seed, data.n])
+    # Scenarios of one seed do not share their luck.
+    rng = np.random.default_rng([data.seed, *data.scenario.encode()])
     arms = ARMS[: data.n_arms]
     drawn, fresh = (_draw(data, n, rng) for n in (data.n, FRESH))
     propensity = _propensity(data, drawn.features)
@@ -153,6 +156,7 @@ def generate(data: DataSet) -> Trial:
         observations,
         GroundTruth(arms, drawn.conversion, drawn.severity),
         prepare_features(fresh.features, observations.schema),
+        _propensity(data, fresh.features),
         GroundTruth(arms, fresh.conversion, fresh.severity),
     )
 
@@ -282,7 +286,9 @@ def _groups(posterior: Posterior, trial: Trial) -> dict[str, Any]:
     found = segments(x)
     names = ("everyone", *found)
     membership = np.column_stack([np.ones(len(x)), *found.values()]).astype(float)
-    draws = posterior.group_draws(x, membership, names)
+    draws = posterior.group_draws(
+        x, membership, names, propensity=trial.observations.propensity[:EVALUATED]
+    )
     weights = membership / membership.sum(axis=0)
     rpv = weights.T @ truth.rpv  # (groups, K)
     lift = rpv[:, 1:] - rpv[:, :1]
@@ -337,8 +343,14 @@ def _visitors(posterior: Posterior, trial: Trial) -> dict[str, Any]:
     """Effects on fresh visitors, one by one, and what a policy makes of them."""
     cate_draws, rpv_mean = [], []
     for first in range(0, FRESH, VISITORS_PER_QUESTION):
-        x = trial.fresh.iloc[first : first + VISITORS_PER_QUESTION]
-        draws = posterior.group_draws(x, np.eye(len(x)), tuple(map(str, x.index)))
+        rows = slice(first, first + VISITORS_PER_QUESTION)
+        x = trial.fresh.iloc[rows]
+        draws = posterior.group_draws(
+            x,
+            np.eye(len(x)),
+            tuple(map(str, x.index)),
+            propensity=trial.fresh_propensity[rows],
+        )
         cate_draws.append(draws.lift[:, :, 1:])
         rpv_mean.append(draws.rpv.mean(axis=0))
     cates, rpv = np.concatenate(cate_draws, axis=1), np.concatenate(rpv_mean)
