@@ -92,7 +92,7 @@ def test_unrecorded_ones_are_not_looked_at(confounded, unrecorded):
     observations = confounded[0]
     shares = np.full((len(observations), 2), 0.5)
     other = replace(observations, propensity=shares, propensity_recorded=False)
-    assert unrecorded.typical_propensity is None
+    assert unrecorded.propensity_tree is None
     np.testing.assert_array_equal(
         fit(other, settings=SETTINGS, seed=1).draws.mu_leaf, unrecorded.draws.mu_leaf
     )
@@ -103,15 +103,14 @@ def test_constant_ones_add_no_column(confounded, unrecorded):
     constant = replace(observations, propensity=np.full((len(observations), 2), 0.5))
     posterior = fit(constant, settings=SETTINGS, seed=1)
     assert posterior.encoding == unrecorded.encoding
-    assert posterior.typical_propensity == (0.5, 0.5)
+    assert posterior.propensity_tree is None
     np.testing.assert_array_equal(posterior.draws.mu_leaf, unrecorded.draws.mu_leaf)
 
 
-def test_who_is_predicted_without_them_is_typical(confounded, recorded):
+def test_where_features_say_nothing_of_them_their_mean_stands_in(confounded, recorded):
     observations = confounded[0]
     some, own = observations.features.iloc[:50], observations.propensity[:50]
-    assert recorded.typical_propensity == pytest.approx(tuple(observations.propensity.mean(axis=0)))
-    typical = np.tile(recorded.typical_propensity, (50, 1))
+    typical = np.tile(observations.propensity.mean(axis=0), (50, 1))
     without = recorded.predict(some)
     np.testing.assert_array_equal(without.rpv, recorded.predict(some, propensity=typical).rpv)
     with_own = recorded.predict(some, propensity=own)

@@ -19,6 +19,7 @@ from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.progress import ProgressReporter
 from pytyche_engine.bcf.propensities import (
     is_propensity,
+    learn_propensities,
     schema_with_propensities,
     with_propensities,
 )
@@ -82,7 +83,7 @@ def fit(
     if previous is not None and not previous.can_start(observations, settings):
         previous = None
     warm_up = settings.num_warm_up if previous is None else settings.num_warm_up_warm
-    encoding, typical = _learn_encoding(observations, settings, previous)
+    encoding = _learn_encoding(observations, settings, previous)
     data = _encode(observations, encoding)
     monitor = Monitor.of(data.X)
     channels = CHANNELS[data.outcome]
@@ -166,7 +167,9 @@ def fit(
         settings=settings,
         seed=seed,
         n_visitors=len(observations),
-        typical_propensity=typical,
+        propensity_tree=learn_propensities(data.X[~data.mu_only], observations.propensity)
+        if data.mu_only.any()
+        else None,
         sampling=Sampling(
             start="cold" if previous is None else "warm",
             warm_up=warm_up,
@@ -200,21 +203,16 @@ def _passed(chains: Sequence[Chain]) -> bool:
 
 def _learn_encoding(
     observations: Observations, settings: Settings, previous: Posterior | None
-) -> tuple[Encoding, tuple[float, ...] | None]:
-    """The encoding, an earlier fit's with what is new, and the mean recorded propensities."""
+) -> Encoding:
+    """The encoding, an earlier fit's with what is new."""
     features, schema = observations.features, observations.schema
     if observations.propensity_recorded:
         features = with_propensities(features, observations.arms, observations.propensity)
         schema = schema_with_propensities(schema, observations.arms)
-    encoding = (
-        learn_encoding(features, schema, settings.num_cuts)
-        if previous is None
-        else extend_encoding(previous.encoding, features, schema, settings.num_cuts)
-    )
-    # An earlier fit's columns stay, also where this round recorded nothing.
-    if observations.propensity_recorded or any(is_propensity(c.feature) for c in encoding.columns):
-        return encoding, tuple(map(float, observations.propensity.mean(axis=0)))
-    return encoding, None
+    if previous is None:
+        return learn_encoding(features, schema, settings.num_cuts)
+    # An earlier fit's columns stay, also those of propensities where this round recorded none.
+    return extend_encoding(previous.encoding, features, schema, settings.num_cuts)
 
 
 def _encode(observations: Observations, encoding: Encoding) -> Encoded:

@@ -18,7 +18,11 @@ from pytyche_engine.bcf.diagnostics import by_chain, ess, r_hat
 from pytyche_engine.bcf.draws import Draws, Surfaces, evaluate
 from pytyche_engine.bcf.encoding import Column, Encoding
 from pytyche_engine.bcf.layout import bucket, pad_columns
-from pytyche_engine.bcf.propensities import with_propensities
+from pytyche_engine.bcf.propensities import (
+    PropensityTree,
+    with_propensities,
+    without_propensities,
+)
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.state import CHANNELS, LatentScale
 from pytyche_engine.contracts.convergence import Convergence, Sampling
@@ -27,7 +31,7 @@ from pytyche_engine.contracts.errors import DataError, StoreError
 from pytyche_engine.contracts.observations import Observations, Outcome
 from pytyche_engine.jobs.control import Control
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the files that `Posterior.save` writes."""
 
 ROWS_PER_BATCH = 4096
@@ -53,8 +57,8 @@ class Posterior:
         settings: how it was sampled.
         seed: with which seed.
         n_visitors: how many visitors it was fitted on.
-        typical_propensity: mean recorded probability of each arm, for visitors predicted
-            without their own; None where none were recorded.
+        propensity_tree: what probabilities of each arm go with a visitor's features, for
+            visitors predicted without their own; None where mu does not see any.
         sampling: how long the sampler ran and why it ended.
     """
 
@@ -66,7 +70,7 @@ class Posterior:
     settings: Settings
     seed: int
     n_visitors: int
-    typical_propensity: tuple[float, ...] | None
+    propensity_tree: PropensityTree | None
     sampling: Sampling
 
     def __repr__(self) -> str:
@@ -98,8 +102,9 @@ class Posterior:
 
         Args:
             features: (n rows) visitors.
-            propensity: (n, K) their recorded probabilities of each arm; without them, the
-                fitted visitors' mean stands in where the fit had any.
+            propensity: (n, K) their recorded probabilities of each arm. Without them, and
+                where the fit had any, each visitor gets the mean of fitted visitors with like
+                features: what one policy assigned by, and of several rounds the mean.
             control: can pause or cancel it between batches.
 
         Raises:
@@ -149,7 +154,7 @@ class Posterior:
             features: (n rows) visitors.
             membership: (n, G) how much each visitor counts in each group (0 or 1, usually).
             groups: G names.
-            propensity: as in `predict`.
+            propensity: as in `predict`, also without them.
             control: can pause or cancel it between batches.
 
         Means are over all members as long as there are at most
@@ -200,7 +205,10 @@ class Posterior:
         propensity: Propensity = None,
         control: Control | None = None,
     ) -> GroupDraws:
-        """Draws of the mean over all these visitors, as one group named ``everyone``."""
+        """Draws of the mean over all these visitors, as one group named ``everyone``.
+
+        Propensities are taken, or expected of the features, as in `predict`.
+        """
         return self.group_draws(
             features,
             np.ones((len(features), 1)),
@@ -223,6 +231,7 @@ class Posterior:
     def save(self, folder: Path) -> None:
         """Write ``posterior.npz`` (draws) and ``posterior.json`` (the rest) to a folder."""
         arrays = {f.name: getattr(self.draws, f.name) for f in fields(Draws)}
+        tree = self.propensity_tree
         np.savez_compressed(folder / "posterior.npz", **arrays)
         meta = {
             "schema": SCHEMA,
@@ -233,7 +242,7 @@ class Posterior:
             "settings": asdict(self.settings),
             "seed": self.seed,
             "n_visitors": self.n_visitors,
-            "typical_propensity": self.typical_propensity,
+            "propensity_tree": None if tree is None else asdict(tree),
             "sampling": asdict(self.sampling),
         }
         (folder / "posterior.json").write_text(json.dumps(meta))
@@ -255,7 +264,7 @@ class Posterior:
             with np.load(folder / "posterior.npz", allow_pickle=False) as arrays:
                 draws = Draws(**{f.name: arrays[f.name] for f in fields(Draws)})
             columns = tuple(Column(**{**c, "cuts": tuple(c["cuts"])}) for c in meta["columns"])
-            typical = meta["typical_propensity"]
+            tree = meta["propensity_tree"]
             settings: dict[str, Any] = {
                 k: tuple(v) if isinstance(v, list) else v for k, v in meta["settings"].items()
             }
@@ -268,7 +277,7 @@ class Posterior:
                 settings=Settings(**settings),
                 seed=meta["seed"],
                 n_visitors=meta["n_visitors"],
-                typical_propensity=None if typical is None else tuple(typical),
+                propensity_tree=None if tree is None else PropensityTree.from_dict(tree),
                 sampling=Sampling(**meta["sampling"]),
             )
         except (
@@ -292,9 +301,10 @@ class Posterior:
 
         Batches are computed a few at a time, one a core, and given in order.
         """
-        if self.typical_propensity is not None:
+        if self.propensity_tree is not None:
             if propensity is None:
-                propensity = np.tile(self.typical_propensity, (len(features), 1))
+                own = without_propensities(self.encoding).encode(features)
+                propensity = self.propensity_tree.predict(own)
             features = with_propensities(features, self.arms, propensity)
         X = pad_columns(self.encoding.encode(features))
         n, S = X.shape[1], len(draws)
