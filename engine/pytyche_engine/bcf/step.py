@@ -63,10 +63,13 @@ def _update_scalars(
     ]
     sums = [_column_sums(state, r, x) for r, x in zip(state.resid, columns, strict=True)]
     gram, score = (jnp.stack(of_channels) for of_channels in zip(*sums, strict=True))
-    # All channels at once: the code for a handful of numbers is long, and is compiled, kept and
-    # read again for every time that it is written out.
+    # All channels at once: the code for a handful of numbers is long, and is traced, compiled and
+    # read from the cache for every time that it is written out.
+    normal_key, gamma_key = random.split(key)
+    K = state.layout.n_arms
+    normals = random.normal(normal_key, (len(columns), 2 + 3 * K))
     scalars = jax.vmap(partial(_draw_scalars, state))(
-        random.split(key, len(columns)), old, gram, score, precision
+        normals, _variance_gammas(gamma_key, state), old, gram, score, precision
     )
     change = scalars.coefficients - old.coefficients
     resid = []
@@ -110,13 +113,29 @@ def _column_sums(
     state: HurdleState, resid: Float32[Array, " rows"], columns: tuple[Float32[Array, " rows"], ...]
 ) -> tuple[Float32[Array, "3 3 arms"], Float32[Array, "3 arms"]]:
     """Each arm's sums of products of (1, f_mu, f_tau), among themselves and with residuals."""
-    gram = jnp.stack([jnp.stack([_arm_sums(state, x * y) for x in columns]) for y in columns])
-    return gram, jnp.stack([_arm_sums(state, resid * x) for x in columns])
+    half = {
+        (i, j): _arm_sums(state, columns[i] * columns[j]) for i in range(3) for j in range(i + 1)
+    }
+    gram = jnp.stack([half[max(i, j), min(i, j)] for i in range(3) for j in range(3)])
+    score = jnp.stack([_arm_sums(state, resid * x) for x in columns])
+    return gram.reshape(3, 3, -1), score
+
+
+def _variance_gammas(
+    key: Key[Array, ""], state: HurdleState
+) -> Float32[Array, "channels variances"]:
+    """What `_variance` takes: arm effects', mu's, the loadings', and each tau multiplier's."""
+    K = state.layout.n_arms
+    dfs = jnp.append(state.arm_prior[0], jnp.full(2 + K, state.multiplier_df))
+    sizes = np.array([K, 1, K] + [1] * K, dtype=np.float32)
+    shape = 0.5 * (dfs + sizes)
+    return _gamma(key, jnp.tile(shape, (len(state.channels), 1)))
 
 
 def _draw_scalars(
     state: HurdleState,
-    key: Key[Array, ""],
+    normals: Float32[Array, " scalars"],
+    gammas: Float32[Array, " variances"],
     old: _Scalars,
     gram: Float32[Array, "3 3 arms"],
     score: Float32[Array, "3 arms"],
@@ -141,19 +160,12 @@ def _draw_scalars(
             1 / old.tau_variance,
         ]
     )
-    theta_key, variance_key = random.split(key)
     chol = jnp.linalg.cholesky(A + jnp.diag(prior))
     half = jax.scipy.linalg.solve_triangular(chol, rhs, lower=True)
-    shock = half + random.normal(theta_key, half.shape)
-    theta = jax.scipy.linalg.solve_triangular(chol.T, shock, lower=False)
+    theta = jax.scipy.linalg.solve_triangular(chol.T, half + normals, lower=False)
     intercept, effect, common, loading, deviation = jnp.split(theta, [1, K + 1, K + 2, 2 * K + 2])
     new = jnp.einsum("aip,p->ai", place, theta)
     df = state.multiplier_df
-    # The gammas that variances are drawn with: of the arm effects, of mu's common multiplier, of
-    # the loadings, and of each tau multiplier.
-    dfs = jnp.append(state.arm_prior[0], jnp.full(2 + K, df))
-    sizes = np.array([K, 1, K] + [1] * K, dtype=np.float32)
-    gammas = jax.vmap(_gamma)(random.split(variance_key, 3 + K), 0.5 * (dfs + sizes))
     half_t = jax.vmap(_variance, (0, 0, None, 0))
     return _Scalars(
         intercept=intercept[0],
@@ -286,17 +298,18 @@ def _update_sigma2(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     return replace(state, sigma2=rate / _gamma(key, 0.5 * (nu + state.arm_rows[-1].sum())))
 
 
-def _gamma(key: Key[Array, ""], shape: Float32[Array, ""]) -> Float32[Array, ""]:
-    """One draw of Gamma(shape, 1), shape at least 1 (Marsaglia and Tsang 2000).
+def _gamma(key: Key[Array, ""], shape: Float32[Array, "*draws"]) -> Float32[Array, "*draws"]:
+    """Draws of Gamma(shape, 1), shapes at least 1 (Marsaglia and Tsang 2000).
 
     JAX's own sampler loops, which takes long to compile. At least 95 candidates in 100 are
     accepted, so among 24 there is one but for odds of 1e-31.
     """
     normal_key, uniform_key = random.split(key)
-    d = shape - 1 / 3
-    x = random.normal(normal_key, (24,))
+    d = shape[..., None] - 1 / 3
+    x = random.normal(normal_key, (*shape.shape, 24))
     v = (1 + x * lax.rsqrt(9 * d)) ** 3
-    log_u = jnp.log(random.uniform(uniform_key, (24,), minval=2e-38))
+    log_u = jnp.log(random.uniform(uniform_key, x.shape, minval=2e-38))
     # Where v <= 0 the candidate is refused; the maximum keeps its logarithm finite.
     bound = 0.5 * x**2 + d - d * v + d * jnp.log(jnp.maximum(v, 1e-30))
-    return d * v[jnp.argmax((v > 0) & (log_u < bound))]
+    first = jnp.argmax((v > 0) & (log_u < bound), axis=-1, keepdims=True)
+    return (d * jnp.take_along_axis(v, first, axis=-1))[..., 0]
