@@ -29,9 +29,10 @@ def _sweep(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     mu, resid = update_forests(keys[0], state.mu, mu_moves, state.resid, precision, state)
     tau, resid = update_forests(keys[1], state.tau, tau_moves, resid, precision, state)
     state = replace(state, mu=mu, tau=tau, resid=resid)
-    state = _update_scalars(keys[2], state, precision)
+    gammas = _variance_gammas(keys[4], state)
+    state = _update_scalars(keys[2], state, precision, gammas)
     state = _update_latent(keys[3], state)
-    return _update_sigma2(keys[4], state)
+    return _update_sigma2(state, gammas[-1, -1])
 
 
 def _error_precision(state: HurdleState) -> Float32[Array, " channels"]:
@@ -40,7 +41,10 @@ def _error_precision(state: HurdleState) -> Float32[Array, " channels"]:
 
 
 def _update_scalars(
-    key: Key[Array, ""], state: HurdleState, precision: Float32[Array, " channels"]
+    key: Key[Array, ""],
+    state: HurdleState,
+    precision: Float32[Array, " channels"],
+    gammas: Float32[Array, "channels variances"],
 ) -> HurdleState:
     """Draw each channel's intercept, arm effects and forest multipliers, jointly.
 
@@ -65,12 +69,8 @@ def _update_scalars(
     gram, score = (jnp.stack(of_channels) for of_channels in zip(*sums, strict=True))
     # All channels at once: the code for a handful of numbers is long, and is traced, compiled and
     # read from the cache for every time that it is written out.
-    normal_key, gamma_key = random.split(key)
-    K = state.layout.n_arms
-    normals = random.normal(normal_key, (len(columns), 2 + 3 * K))
-    scalars = jax.vmap(partial(_draw_scalars, state))(
-        normals, _variance_gammas(gamma_key, state), old, gram, score, precision
-    )
+    normals = random.normal(key, (len(columns), 2 + 3 * state.layout.n_arms))
+    scalars = jax.vmap(partial(_draw_scalars, state))(normals, gammas, old, gram, score, precision)
     change = scalars.coefficients - old.coefficients
     resid = []
     for r, own, by in zip(state.resid, columns, change, strict=True):
@@ -124,12 +124,17 @@ def _column_sums(
 def _variance_gammas(
     key: Key[Array, ""], state: HurdleState
 ) -> Float32[Array, "channels variances"]:
-    """What `_variance` takes: arm effects', mu's, the loadings', and each tau multiplier's."""
+    """What `_variance` takes: arm effects', mu's, the loadings', each tau multiplier's, errors'.
+
+    One call draws all of a sweep, because its code is long.
+    """
     K = state.layout.n_arms
-    dfs = jnp.append(state.arm_prior[0], jnp.full(2 + K, state.multiplier_df))
+    df, nu = jnp.full(2 + K, state.multiplier_df), state.sigma_prior[0]
     sizes = np.array([K, 1, K] + [1] * K, dtype=np.float32)
-    shape = 0.5 * (dfs + sizes)
-    return _gamma(key, jnp.tile(shape, (len(state.channels), 1)))
+    sums = jnp.concatenate([state.arm_prior[:1], df]) + sizes
+    return _gamma(
+        key, 0.5 * jnp.stack([jnp.append(sums, nu + rows.sum()) for rows in state.arm_rows])
+    )
 
 
 def _draw_scalars(
@@ -175,7 +180,7 @@ def _draw_scalars(
         arm_variance=_variance(gammas[0], effect, *state.arm_prior),
         mu_variance=_variance(gammas[1], common, df, state.mu.multiplier_prior[0]),
         loading_variance=_variance(gammas[2], loading, df, state.loading_prior),
-        tau_variance=half_t(gammas[3:], deviation[:, None], df, state.tau.multiplier_prior),
+        tau_variance=half_t(gammas[3:-1], deviation[:, None], df, state.tau.multiplier_prior),
     )
 
 
@@ -288,14 +293,13 @@ def _draw_arm_shift(
     return jnp.where(accept, shift, 0.0)
 
 
-def _update_sigma2(key: Key[Array, ""], state: HurdleState) -> HurdleState:
+def _update_sigma2(state: HurdleState, gamma: Float32[Array, ""]) -> HurdleState:
     """Redraw the error variance of severity."""
     if "severity" not in state.channels:
         return state
     nu, scale = state.sigma_prior
     squares = state.over_devices(jnp.sum(state.resid[-1] ** 2))
-    rate = 0.5 * (nu * scale + squares)
-    return replace(state, sigma2=rate / _gamma(key, 0.5 * (nu + state.arm_rows[-1].sum())))
+    return replace(state, sigma2=0.5 * (nu * scale + squares) / gamma)
 
 
 def _gamma(key: Key[Array, ""], shape: Float32[Array, "*draws"]) -> Float32[Array, "*draws"]:
