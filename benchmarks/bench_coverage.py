@@ -22,7 +22,16 @@ from typing import Any
 
 import numpy as np
 from figures import RESULTS, Figure, record
-from sampler_study import CONSTANT_EFFECTS, LEVELS, Allocation, DataSet, Option, measure
+from sampler_study import (
+    CONSTANT_EFFECTS,
+    LEVELS,
+    Allocation,
+    DataSet,
+    Option,
+    from_stumps,
+    measure,
+    without_deviations_of_control,
+)
 
 from pytyche_engine.sources.templates import TEMPLATES
 
@@ -73,7 +82,7 @@ def why_cases() -> Iterator[tuple[DataSet, Option]]:
         Option("tau_split .95, 2", {"tau_split": (0.95, 2.0)}),
         Option("both", {"tau_scale": 1.0, "tau_split": (0.95, 2.0)}),
         Option("mu_scale 1", {"mu_scale": 1.0}),
-        Option("2000+2000 iterations", {"num_warm_up": 2000, "num_draws": 500}),
+        Option("2000+2000 iterations", {"num_warm_up": 2000, "min_draws": 500, "max_draws": 500}),
         Option("50 tau trees", {"num_trees_tau": 50}),
         Option("200 mu trees", {"num_trees_mu": 200}),
         Option("tau_scale 3", {"tau_scale": 3.0}),
@@ -119,17 +128,29 @@ def coverage_cases() -> Iterator[tuple[DataSet, Option]]:
                     )
 
 
-OPTIONS = [DEFAULT, Option("4 chains", {"num_chains": 4, "num_draws": 75})]
-"""What the table of options compares."""
-OPTION_REPLICATIONS = {5_000: 3, 30_000: 2, 200_000: 1}
+CHEAP_OPTIONS = [
+    DEFAULT,
+    Option("warm, from a fit of the first half", share_before=0.5),
+    Option("4 chains, 75 draws each at least", {"num_chains": 4, "min_draws": 75}),
+    Option("control has no deviation", state=without_deviations_of_control),
+]
+OPTIONS = [
+    *CHEAP_OPTIONS,
+    Option("cold from stumps", start=from_stumps),
+    Option("half-normal scales", {"multiplier_df": 30.0}),
+    Option("one multiplier of mu", {"loading_scale": 1e-4}),
+    Option("200 mu trees", {"num_trees_mu": 200}),
+]
+"""What the table of options compares: less where a fit takes minutes."""
+OPTION_REPLICATIONS = {5_000: (3, OPTIONS), 30_000: (1, OPTIONS), 200_000: (1, CHEAP_OPTIONS)}
 
 
 def option_cases() -> Iterator[tuple[DataSet, Option]]:
     """Every option on the same data sets, the options interleaved."""
-    for n, count in OPTION_REPLICATIONS.items():
+    for n, (count, options) in OPTION_REPLICATIONS.items():
         for seed in range(count):
             for allocation in ("round3", "balanced"):
-                for option in OPTIONS:
+                for option in options:
                     yield (
                         DataSet("clustered_realistic", 0.5, n, 3, allocation, True, seed),
                         option,

@@ -9,8 +9,11 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from typing import Any, Literal
+from unittest.mock import patch
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
@@ -18,12 +21,18 @@ from scipy.special import expit, logit
 
 from pytyche_engine.bcf import Posterior, Settings, fit
 from pytyche_engine.bcf.diagnostics import by_chain, ess, r_hat
+from pytyche_engine.bcf.draws import Draws
+from pytyche_engine.bcf.start import cold_start, init_state
+from pytyche_engine.bcf.state import HurdleState
 from pytyche_engine.contracts.arms import propensity_columns
 from pytyche_engine.contracts.door import read_round
 from pytyche_engine.contracts.features import prepare_features
 from pytyche_engine.contracts.observations import ColumnMapping, Observations
 from pytyche_engine.contracts.truth import GroundTruth
 from pytyche_engine.sources.templates import TEMPLATES, Drawn, Population
+
+FIT = import_module("pytyche_engine.bcf.fit")
+"""The module, which its package's function of the same name hides."""
 
 Allocation = Literal["balanced", "round3"]
 
@@ -98,12 +107,14 @@ class Trial:
         observations: what a fit may see.
         truth: what was planted for those visitors.
         fresh: features of FRESH more visitors, as the fit expects them.
+        fresh_propensity: how they would have been assigned.
         fresh_truth: what was planted for them.
     """
 
     observations: Observations
     truth: GroundTruth
     fresh: pd.DataFrame
+    fresh_propensity: Float[np.ndarray, "fresh arms"]
     fresh_truth: GroundTruth
 
 
@@ -114,19 +125,52 @@ class Option:
     Attributes:
         name: short, as it stands in tables.
         settings: what differs from the default `Settings`.
-        fitted: makes the posterior; by default `pytyche_engine.bcf.fit`.
+        share_before: share of the visitors, the first ones, that an earlier fit has seen, from
+            whose forests chains start; 0 for a cold start. The earlier fit is not timed.
+        start: what becomes of the trees and scalars that a cold chain starts from.
+        state: what becomes of each chain's first state.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    fitted: Callable[[Observations, Settings, int], Posterior] = (
-        lambda observations, settings, seed: fit(observations, settings=settings, seed=seed)
+    share_before: float = 0.0
+    start: Callable[[Draws], Draws] = lambda start: start
+    state: Callable[[HurdleState], HurdleState] = lambda state: state
+
+    def fit(
+        self, observations: Observations, settings: Settings, seed: int, previous: Posterior | None
+    ) -> Posterior:
+        """Fit in this way."""
+
+        with (
+            patch.object(FIT, "cold_start", lambda *given: self.start(cold_start(*given))),
+            patch.object(FIT, "init_state", lambda *given: self.state(init_state(*given))),
+        ):
+            return fit(observations, settings=settings, seed=seed, previous=previous)
+
+
+def from_stumps(start: Draws) -> Draws:
+    """The start with a root for every tree, the same in all chains."""
+    trees = ("mu_var", "mu_split", "tau_var", "tau_split")
+    return replace(start, **{name: np.zeros_like(getattr(start, name)) for name in trees})
+
+
+def without_deviations_of_control(state: HurdleState) -> HurdleState:
+    """The coding in which control has no deviation: mu is its surface, tau are the effects."""
+    first = jnp.arange(state.layout.n_arms) == 0
+    none = jnp.float32(1e-12)
+    tau = replace(
+        state.tau,
+        multiplier_prior=jnp.where(first, none, state.tau.multiplier_prior),
+        multiplier_variance=jnp.where(first, none, state.tau.multiplier_variance),
     )
+    return replace(state, tau=tau)
 
 
 def generate(data: DataSet) -> Trial:
     """Draw a data set."""
-    rng = np.random.default_rng([data.seed, data.n])
+    # Scenarios of one seed do not share their luck.
+    rng = np.random.default_rng([data.seed, *data.scenario.encode()])
     arms = ARMS[: data.n_arms]
     drawn, fresh = (_draw(data, n, rng) for n in (data.n, FRESH))
     propensity = _propensity(data, drawn.features)
@@ -153,6 +197,7 @@ def generate(data: DataSet) -> Trial:
         observations,
         GroundTruth(arms, drawn.conversion, drawn.severity),
         prepare_features(fresh.features, observations.schema),
+        _propensity(data, fresh.features),
         GroundTruth(arms, fresh.conversion, fresh.severity),
     )
 
@@ -244,17 +289,18 @@ def measure(data: DataSet, option: Option, *, timed: bool) -> dict[str, Any]:
     """
     trial = generate(data)
     settings = replace(Settings(), **option.settings)
+    previous = None
+    if option.share_before > 0:
+        some = trial.observations.take(np.arange(round(option.share_before * data.n)))
+        previous = option.fit(some, settings, data.seed + 1, None)
     compile_seconds = None
     if timed:
+        brief = replace(settings, num_warm_up=1, num_warm_up_warm=1, min_draws=1, max_draws=1)
         start = time.perf_counter()
-        option.fitted(
-            trial.observations,
-            replace(settings, num_warm_up=1, min_draws=1, max_draws=1),
-            data.seed,
-        )
+        option.fit(trial.observations, brief, data.seed, previous)
         compile_seconds = time.perf_counter() - start
     start, start_cpu = time.perf_counter(), time.process_time()
-    posterior = option.fitted(trial.observations, settings, data.seed)
+    posterior = option.fit(trial.observations, settings, data.seed, previous)
     wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     row = {
         "wall": wall,
@@ -282,7 +328,9 @@ def _groups(posterior: Posterior, trial: Trial) -> dict[str, Any]:
     found = segments(x)
     names = ("everyone", *found)
     membership = np.column_stack([np.ones(len(x)), *found.values()]).astype(float)
-    draws = posterior.group_draws(x, membership, names)
+    draws = posterior.group_draws(
+        x, membership, names, propensity=trial.observations.propensity[:EVALUATED]
+    )
     weights = membership / membership.sum(axis=0)
     rpv = weights.T @ truth.rpv  # (groups, K)
     lift = rpv[:, 1:] - rpv[:, :1]
@@ -337,8 +385,14 @@ def _visitors(posterior: Posterior, trial: Trial) -> dict[str, Any]:
     """Effects on fresh visitors, one by one, and what a policy makes of them."""
     cate_draws, rpv_mean = [], []
     for first in range(0, FRESH, VISITORS_PER_QUESTION):
-        x = trial.fresh.iloc[first : first + VISITORS_PER_QUESTION]
-        draws = posterior.group_draws(x, np.eye(len(x)), tuple(map(str, x.index)))
+        rows = slice(first, first + VISITORS_PER_QUESTION)
+        x = trial.fresh.iloc[rows]
+        draws = posterior.group_draws(
+            x,
+            np.eye(len(x)),
+            tuple(map(str, x.index)),
+            propensity=trial.fresh_propensity[rows],
+        )
         cate_draws.append(draws.lift[:, :, 1:])
         rpv_mean.append(draws.rpv.mean(axis=0))
     cates, rpv = np.concatenate(cate_draws, axis=1), np.concatenate(rpv_mean)

@@ -8,12 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax, random
-from jax.scipy.special import log_ndtr, ndtr, ndtri
+from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Float32, Key
 
 from pytyche_engine.bcf.bartz_adapter import shard_map_state
 from pytyche_engine.bcf.forests import by_arm, propose, update_forests
 from pytyche_engine.bcf.state import HurdleState
+
+_LEAST = 1e-37
+"""Probabilities stay above this, so that they have a logarithm and an inverse."""
 
 
 def hurdle_step(key: Key[Array, ""], state: HurdleState) -> HurdleState:
@@ -229,19 +232,17 @@ def _update_latent(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     if state.z is None:
         return state
     shift_key, key = random.split(key)
-    fitted = state.z - state.resid[0]
     sign = jnp.where(state.converted, 1.0, -1.0)
-    shift = _draw_arm_shift(shift_key, state, sign, state.offset + fitted)
+    fitted = state.z - state.resid[0]
+    shift, likelihood = _draw_arm_shift(shift_key, state, sign, state.offset + fitted)
     fitted = fitted + by_arm(state.arm, shift)
-    eta = state.offset + fitted
     mesh = state.config.mesh
     if mesh is not None and mesh.size > 1:
         key = random.fold_in(key, lax.axis_index("data"))
-    u = random.uniform(key, eta.shape, minval=2e-38)
+    u = random.uniform(key, fitted.shape, minval=2e-38)
     # z = eta + s e with e > -s eta: -e is a normal below s eta. The floor keeps the inverse
     # finite where a visitor's outcome was all but impossible.
-    below = jnp.maximum(u * ndtr(sign * eta), 1e-37)
-    resid = -sign * ndtri(below) * state.valid
+    resid = -sign * ndtri(jnp.maximum(u * likelihood, _LEAST)) * state.valid
     return replace(
         state,
         arm_effect=state.arm_effect.at[0].add(shift),
@@ -255,12 +256,15 @@ def _draw_arm_shift(
     state: HurdleState,
     sign: Float32[Array, " rows"],
     eta: Float32[Array, " rows"],
-) -> Float32[Array, " arms"]:
+) -> tuple[Float32[Array, " arms"], Float32[Array, " rows"]]:
     """Metropolis-Hastings moves of conversion's arm effects, one an arm.
 
     Given the forests the probit likelihood factors over arms, so each arm is accepted on its
     own. The proposal is normal around a Newton step with the curvature there; the way
     back is proposed from the other end in the same manner.
+
+    Returns:
+        What to add to each arm's effect, and the probability of each visitor's outcome then.
     """
     K = state.layout.n_arms
     effect, precision = state.arm_effect[0], 1 / state.arm_variance[0]
@@ -270,27 +274,30 @@ def _draw_arm_shift(
         return _arm_sums(state, x * state.valid)
 
     def newton(
-        log_p: Float32[Array, " rows"], q: Float32[Array, " rows"], at: Float32[Array, " arms"]
+        p: Float32[Array, " rows"], q: Float32[Array, " rows"], at: Float32[Array, " arms"]
     ) -> tuple[Float32[Array, " arms"], Float32[Array, " arms"]]:
-        mills = jnp.exp(-0.5 * q**2 - log_p) * 0.3989422804014327
+        mills = jnp.exp(-0.5 * q**2) * 0.3989422804014327 / p
         curvature = arm_sum(mills * (mills + q)) + precision
         return (arm_sum(sign * mills) - precision * at) / curvature, curvature
 
     q_old = sign * eta
-    log_old = log_ndtr(q_old)
-    step_old, curve_old = newton(log_old, q_old, effect)
+    # Probabilities, not their logarithms: those take three times as long.
+    p_old = jnp.maximum(ndtr(q_old), _LEAST)
+    step_old, curve_old = newton(p_old, q_old, effect)
     shift = step_old + random.normal(normal_key, (K,)) * lax.rsqrt(curve_old)
     q_new = q_old + sign * by_arm(state.arm, shift)
-    log_new = log_ndtr(q_new)
-    step_new, curve_new = newton(log_new, q_new, effect + shift)
+    p_new = jnp.maximum(ndtr(q_new), _LEAST)
+    step_new, curve_new = newton(p_new, q_new, effect + shift)
     log_ratio = (
-        arm_sum(log_new - log_old)
+        arm_sum(jnp.log(p_new / p_old))
         - 0.5 * precision * ((effect + shift) ** 2 - effect**2)
         + 0.5 * (jnp.log(curve_new) - curve_new * (-shift - step_new) ** 2)
         - 0.5 * (jnp.log(curve_old) - curve_old * (shift - step_old) ** 2)
     )
     accept = jnp.log(random.uniform(accept_key, (K,), minval=2e-38)) < log_ratio
-    return jnp.where(accept, shift, 0.0)
+    # 1 or 0, since choosing among arms is written for numbers.
+    moved = by_arm(state.arm, accept.astype(jnp.float32))
+    return jnp.where(accept, shift, 0.0), jnp.where(moved > 0, p_new, p_old)
 
 
 def _update_sigma2(state: HurdleState, gamma: Float32[Array, ""]) -> HurdleState:
