@@ -152,13 +152,17 @@ def _parts(state: HurdleState) -> dict[str, Callable[[jax.Array, HurdleState], o
         _, resid, *_ = forests._scan_trees(key, forest, moves, s.resid, precision, s)
         return resid
 
+    def scalars(key: jax.Array, s: HurdleState) -> object:
+        gammas = sweep._variance_gammas(key, s)
+        return sweep._update_scalars(key, s, sweep._error_precision(s), gammas).resid
+
     return {
         "propose": forests.propose,
         "move rows, mu": lambda _, s: forests._move_rows(s.mu, mu_moves, s),
         "leaves, mu": lambda k, s: leaves(s.mu, mu_moves, s, k),
         "move rows, tau": lambda _, s: forests._move_rows(s.tau, tau_moves, s),
         "leaves, tau": lambda k, s: leaves(s.tau, tau_moves, s, k),
-        "scalars": lambda k, s: sweep._update_scalars(k, s, sweep._error_precision(s)).resid,
+        "scalars": scalars,
         "latent outcome": lambda k, s: sweep._update_latent(k, s).resid,
     }
 

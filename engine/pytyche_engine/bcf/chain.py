@@ -70,8 +70,7 @@ def advance(
     for _ in range(-(-n_draws // saved)):
         for call, skip in enumerate(skips, start=1):
             checkpoint()
-            first = chain.iterations + done == 0
-            state, trace = run_chunk(chain.key, state, saved, skip, first)
+            state, trace = run_chunk(chain.key, state, saved, skip)
             done += saved * skip
             if watch is not None and call == len(skips):
                 draws = draws_of_trace(trace, chain.index)
@@ -88,16 +87,17 @@ def advance(
 
 
 def run_chunk(
-    key: Key[Array, ""], state: HurdleState, saved: int, skip: int, first: bool = True
+    key: Key[Array, ""], state: HurdleState, saved: int, skip: int
 ) -> tuple[HurdleState, HurdleTrace]:
     """Advance a chain by ``saved * skip`` iterations, keeping every ``skip``-th.
 
     Continuing with the same key is exact: cutting a run into chunks changes no draw. The
-    given state is consumed. The ``first`` chunk of a chain may have to trace and compile.
+    given state is consumed.
     """
+    may_trace = int(state.config.steps_done) == 0
     with claim(state.config.mesh):
         # Only until the sweeps are under way: other chains' need not wait for them.
-        with _tracing if first else nullcontext():
+        with _tracing if may_trace else nullcontext():
             result = run_mcmc(
                 key,
                 state,  # our own type: run_mcmc reads and advances its config only

@@ -98,7 +98,8 @@ def fit(
             else warm_start(previous.draws, index, channels, previous.scale, data.scale)
         )
         state = init_state(data, first, settings, rng, place(index, num_data_devices))
-        return Chain(index, jax.random.fold_in(jax.random.key(seed), index), state)
+        words = jax.device_put(rng.integers(2**32, size=2, dtype=np.uint32))
+        return Chain(index, jax.random.wrap_key_data(words, impl="threefry2x32"), state)
 
     def watch(draws: Draws) -> Lifts:
         lifts = monitor.lifts(draws, data.scale, channels)

@@ -25,7 +25,7 @@ class Monitor:
     """A sample of the visitors and the groups whose lifts are watched.
 
     Attributes:
-        X: (p, m) their bins, padded to a bucket with visitors of no weight.
+        X: (p, m) their bins.
         weights: (m, G) each visitor's weight in each group's mean; group 0 is everyone, the
             others are halves by the columns that split them most evenly.
     """
@@ -44,18 +44,17 @@ class Monitor:
         halves = upper[np.argsort(evenness, kind="stable")[:_HALVED]]
         halves = halves[halves.any(axis=1)]
         groups = np.concatenate([np.ones((1, X.shape[1]), bool), halves, ~halves]).astype(float)
-        weights = (groups / groups.sum(axis=1, keepdims=True)).T
-        padding = (0, bucket(len(weights)) - len(weights))
-        return cls(np.pad(X, ((0, 0), padding)), np.pad(weights, (padding, (0, 0))))
+        return cls(X, (groups / groups.sum(axis=1, keepdims=True)).T)
 
     def lifts(
         self, draws: Draws, scale: LatentScale, channels: tuple[Channel, ...]
     ) -> Float[np.ndarray, "draws groups treatments"]:
         """Each group's mean lift over control, money."""
-        surfaces = evaluate(draws, self.X, scale, channels)
-        rpv = np.einsum(
-            "skn,ng->sgk", surfaces.conversion * surfaces.severity, self.weights, optimize=True
-        )
+        m = self.X.shape[1]
+        # A bucket's shape, so that few visitors more compile nothing.
+        surfaces = evaluate(draws, np.pad(self.X, ((0, 0), (0, bucket(m) - m))), scale, channels)
+        rpv = (surfaces.conversion * surfaces.severity)[:, :, :m]
+        rpv = np.einsum("skn,ng->sgk", rpv, self.weights, optimize=True)
         return rpv[:, :, 1:] - rpv[:, :, :1]
 
 

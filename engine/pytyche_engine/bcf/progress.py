@@ -19,7 +19,7 @@ _DIAGNOSE_SECONDS = 0.5
 
 
 class ProgressReporter:
-    """Collects the chains' advances under a lock and emits at most ten events a second."""
+    """Collects the chains' advances under a lock; emits at most ten events a second, and stages."""
 
     def __init__(self, control: Control, observations: Observations, settings: Settings) -> None:
         self._control = control
@@ -73,18 +73,19 @@ class ProgressReporter:
         """Note that a chain did some iterations."""
         with self._lock:
             self._done[chain] += iterations
-            slowest = min(self._done)
-            if self._stage is Stage.COMPILE:
+            slowest, stage = min(self._done), self._stage
+            if self._stage is Stage.COMPILE and slowest > 0:
                 self._enter(Stage.WARM_UP)
             if self._stage is Stage.WARM_UP and slowest >= self._warm_up:
                 self._enter(Stage.SAMPLE)
             now = self._now()
             self._clock.append((now, sum(self._done)))
             finished = slowest >= self._total
+            news = finished or self._stage is not stage  # which cannot wait
             if now - self._last_diagnosis >= _DIAGNOSE_SECONDS or finished:
                 self._interim = self._diagnose()
                 self._last_diagnosis = now
-            if now - self._last_report >= _REPORT_SECONDS or finished:
+            if now - self._last_report >= _REPORT_SECONDS or news:
                 self._last_report = now
                 self._emit()
 

@@ -32,9 +32,10 @@ def _sweep(key: Key[Array, ""], state: HurdleState) -> HurdleState:
     mu, resid = update_forests(keys[0], state.mu, mu_moves, state.resid, precision, state)
     tau, resid = update_forests(keys[1], state.tau, tau_moves, resid, precision, state)
     state = replace(state, mu=mu, tau=tau, resid=resid)
-    state = _update_scalars(keys[2], state, precision)
+    gammas = _variance_gammas(keys[4], state)
+    state = _update_scalars(keys[2], state, precision, gammas)
     state = _update_latent(keys[3], state)
-    return _update_sigma2(keys[4], state)
+    return _update_sigma2(state, gammas[-1, -1])
 
 
 def _error_precision(state: HurdleState) -> Float32[Array, " channels"]:
@@ -43,7 +44,10 @@ def _error_precision(state: HurdleState) -> Float32[Array, " channels"]:
 
 
 def _update_scalars(
-    key: Key[Array, ""], state: HurdleState, precision: Float32[Array, " channels"]
+    key: Key[Array, ""],
+    state: HurdleState,
+    precision: Float32[Array, " channels"],
+    gammas: Float32[Array, "channels variances"],
 ) -> HurdleState:
     """Draw each channel's intercept, arm effects and forest multipliers, jointly.
 
@@ -66,11 +70,10 @@ def _update_scalars(
     ]
     sums = [_column_sums(state, r, x) for r, x in zip(state.resid, columns, strict=True)]
     gram, score = (jnp.stack(of_channels) for of_channels in zip(*sums, strict=True))
-    # All channels at once: the code for a handful of numbers is long, and is compiled, kept and
-    # read again for every time that it is written out.
-    scalars = jax.vmap(partial(_draw_scalars, state))(
-        random.split(key, len(columns)), old, gram, score, precision
-    )
+    # All channels at once: the code for a handful of numbers is long, and is traced, compiled and
+    # read from the cache for every time that it is written out.
+    normals = random.normal(key, (len(columns), 2 + 3 * state.layout.n_arms))
+    scalars = jax.vmap(partial(_draw_scalars, state))(normals, gammas, old, gram, score, precision)
     change = scalars.coefficients - old.coefficients
     resid = []
     for r, own, by in zip(state.resid, columns, change, strict=True):
@@ -113,13 +116,34 @@ def _column_sums(
     state: HurdleState, resid: Float32[Array, " rows"], columns: tuple[Float32[Array, " rows"], ...]
 ) -> tuple[Float32[Array, "3 3 arms"], Float32[Array, "3 arms"]]:
     """Each arm's sums of products of (1, f_mu, f_tau), among themselves and with residuals."""
-    gram = jnp.stack([jnp.stack([_arm_sums(state, x * y) for x in columns]) for y in columns])
-    return gram, jnp.stack([_arm_sums(state, resid * x) for x in columns])
+    half = {
+        (i, j): _arm_sums(state, columns[i] * columns[j]) for i in range(3) for j in range(i + 1)
+    }
+    gram = jnp.stack([half[max(i, j), min(i, j)] for i in range(3) for j in range(3)])
+    score = jnp.stack([_arm_sums(state, resid * x) for x in columns])
+    return gram.reshape(3, 3, -1), score
+
+
+def _variance_gammas(
+    key: Key[Array, ""], state: HurdleState
+) -> Float32[Array, "channels variances"]:
+    """What `_variance` takes: arm effects', mu's, the loadings', each tau multiplier's, errors'.
+
+    One call draws all of a sweep, because its code is long.
+    """
+    K = state.layout.n_arms
+    df, nu = jnp.full(2 + K, state.multiplier_df), state.sigma_prior[0]
+    sizes = np.array([K, 1, K] + [1] * K, dtype=np.float32)
+    sums = jnp.concatenate([state.arm_prior[:1], df]) + sizes
+    return _gamma(
+        key, 0.5 * jnp.stack([jnp.append(sums, nu + rows.sum()) for rows in state.arm_rows])
+    )
 
 
 def _draw_scalars(
     state: HurdleState,
-    key: Key[Array, ""],
+    normals: Float32[Array, " scalars"],
+    gammas: Float32[Array, " variances"],
     old: _Scalars,
     gram: Float32[Array, "3 3 arms"],
     score: Float32[Array, "3 arms"],
@@ -144,19 +168,12 @@ def _draw_scalars(
             1 / old.tau_variance,
         ]
     )
-    theta_key, variance_key = random.split(key)
     chol = jnp.linalg.cholesky(A + jnp.diag(prior))
     half = jax.scipy.linalg.solve_triangular(chol, rhs, lower=True)
-    shock = half + random.normal(theta_key, half.shape)
-    theta = jax.scipy.linalg.solve_triangular(chol.T, shock, lower=False)
+    theta = jax.scipy.linalg.solve_triangular(chol.T, half + normals, lower=False)
     intercept, effect, common, loading, deviation = jnp.split(theta, [1, K + 1, K + 2, 2 * K + 2])
     new = jnp.einsum("aip,p->ai", place, theta)
     df = state.multiplier_df
-    # The gammas that variances are drawn with: of the arm effects, of mu's common multiplier, of
-    # the loadings, and of each tau multiplier.
-    dfs = jnp.append(state.arm_prior[0], jnp.full(2 + K, df))
-    sizes = np.array([K, 1, K] + [1] * K, dtype=np.float32)
-    gammas = jax.vmap(_gamma)(random.split(variance_key, 3 + K), 0.5 * (dfs + sizes))
     half_t = jax.vmap(_variance, (0, 0, None, 0))
     return _Scalars(
         intercept=intercept[0],
@@ -166,7 +183,7 @@ def _draw_scalars(
         arm_variance=_variance(gammas[0], effect, *state.arm_prior),
         mu_variance=_variance(gammas[1], common, df, state.mu.multiplier_prior[0]),
         loading_variance=_variance(gammas[2], loading, df, state.loading_prior),
-        tau_variance=half_t(gammas[3:], deviation[:, None], df, state.tau.multiplier_prior),
+        tau_variance=half_t(gammas[3:-1], deviation[:, None], df, state.tau.multiplier_prior),
     )
 
 
@@ -283,27 +300,27 @@ def _draw_arm_shift(
     return jnp.where(accept, shift, 0.0), jnp.where(moved > 0, p_new, p_old)
 
 
-def _update_sigma2(key: Key[Array, ""], state: HurdleState) -> HurdleState:
+def _update_sigma2(state: HurdleState, gamma: Float32[Array, ""]) -> HurdleState:
     """Redraw the error variance of severity."""
     if "severity" not in state.channels:
         return state
     nu, scale = state.sigma_prior
     squares = state.over_devices(jnp.sum(state.resid[-1] ** 2))
-    rate = 0.5 * (nu * scale + squares)
-    return replace(state, sigma2=rate / _gamma(key, 0.5 * (nu + state.arm_rows[-1].sum())))
+    return replace(state, sigma2=0.5 * (nu * scale + squares) / gamma)
 
 
-def _gamma(key: Key[Array, ""], shape: Float32[Array, ""]) -> Float32[Array, ""]:
-    """One draw of Gamma(shape, 1), shape at least 1 (Marsaglia and Tsang 2000).
+def _gamma(key: Key[Array, ""], shape: Float32[Array, "*draws"]) -> Float32[Array, "*draws"]:
+    """Draws of Gamma(shape, 1), shapes at least 1 (Marsaglia and Tsang 2000).
 
     JAX's own sampler loops, which takes long to compile. At least 95 candidates in 100 are
     accepted, so among 24 there is one but for odds of 1e-31.
     """
     normal_key, uniform_key = random.split(key)
-    d = shape - 1 / 3
-    x = random.normal(normal_key, (24,))
+    d = shape[..., None] - 1 / 3
+    x = random.normal(normal_key, (*shape.shape, 24))
     v = (1 + x * lax.rsqrt(9 * d)) ** 3
-    log_u = jnp.log(random.uniform(uniform_key, (24,), minval=2e-38))
+    log_u = jnp.log(random.uniform(uniform_key, x.shape, minval=2e-38))
     # Where v <= 0 the candidate is refused; the maximum keeps its logarithm finite.
     bound = 0.5 * x**2 + d - d * v + d * jnp.log(jnp.maximum(v, 1e-30))
-    return d * v[jnp.argmax((v > 0) & (log_u < bound))]
+    first = jnp.argmax((v > 0) & (log_u < bound), axis=-1, keepdims=True)
+    return (d * jnp.take_along_axis(v, first, axis=-1))[..., 0]
