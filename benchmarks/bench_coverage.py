@@ -105,7 +105,7 @@ def why_cases() -> Iterator[tuple[DataSet, Option]]:
 
 
 EFFECT_SCALES = (0.0, 0.1, 0.5)
-REPLICATIONS = {5_000: 8, 30_000: 4}
+REPLICATIONS = {5_000: 10, 30_000: 2}
 CIRCUMSTANCES: list[tuple[Allocation, bool]] = [
     ("round3", True),
     ("balanced", False),
