@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from pytyche_engine.contracts.cells import (
     policy_to_dict,
 )
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.export import Exported, as_json, as_python, as_sql
 from pytyche_engine.contracts.tables import Table
 
 
@@ -97,6 +98,48 @@ class Plan:
         u = rng.random(n)[:, None] * thresholds[:, -1:]
         arm = np.minimum((u > thresholds).sum(axis=1), len(self.arms) - 1)
         return Assignment(cell=cell, arm=arm, propensity=self.propensity(features))
+
+    def export(self, form: Literal["json", "sql", "python"], *, experiment: str = "") -> str:
+        """The plan as text that an experimentation platform or a CRM can run by itself.
+
+        All forms give a visitor the same cell and arm, from the visitor's id and features and
+        from nothing else; that is, the plan's probabilities, though not the draws of `assign`.
+
+        - ``"json"``: a document for programs. Each cell has a weight and ``routes``; the first
+          route whose rule a visitor matches decides, and the last is for everyone. A rule is
+          there as clauses and as an SQL condition; ``round_index`` counts from 0. ``schema``
+          and ``version`` say how to read it, ``assignment`` how to draw; `plan_from_dict` reads
+          the plan back.
+        - ``"sql"``: one SELECT over ``"visitors"`` that gives ``visitor_id``, ``cell`` and
+          ``arm``. Databases hash differently, so the table brings two numbers in [0, 1),
+          ``u_cell`` and ``u_arm``; the comment at the top defines them and has the query by
+          which PostgreSQL computes them.
+        - ``"python"``: a module that needs the standard library alone, with
+          ``assign(visitor_id, features)`` for the cell and the arm, and ``probabilities``,
+          ``arm_shares`` and ``draws``.
+
+        Rules ask for features as the experiment has them, under the names of the data's
+        columns. Only dates are not used as they are: ``signup.month`` is the month of the
+        column ``signup``. Every form lists the features it needs, and what they hold.
+
+        Args:
+            form: what to write.
+            experiment: the experiment's name, e.g. ``exp.name``. It goes into the hash: without
+                it, experiments with the same arms put the same visitors into the same arms.
+
+        Raises:
+            DesignError: if the form is none of the three, a cut of a rule is not finite, or a
+                name holds what SQL cannot.
+        """
+        exported = Exported(experiment, self.round_index, self.arms, self.cells)
+        match form:
+            case "json":
+                return as_json(exported, plan_to_dict(self))
+            case "sql":
+                return as_sql(exported)
+            case "python":
+                return as_python(exported)
+        raise DesignError(f"A plan is exported as 'json', 'sql' or 'python'; not as {form!r}.")
 
 
 def plan_to_dict(plan: Plan) -> dict[str, Any]:
