@@ -138,9 +138,9 @@ def as_json(exported: Exported, plan: Mapping[str, Any]) -> str:
             "text": "<salt>/<visitor id>, in UTF-8",
             "u_cell": "hex digits 1 to 13 of the hash, divided by 16^13",
             "u_arm": "hex digits 14 to 26 of the hash, divided by 16^13",
-            "choice": "the first cell whose weights so far add up to more than u_cell; of its "
-            "routes the first whose rule holds; its first arm whose shares so far add up to "
-            "more than u_arm",
+            "choice": "the first cell whose weights so far, divided by the sum of all weights, "
+            "are more than u_cell; of its routes the first whose rule holds; its first arm "
+            "whose shares so far, divided by the sum of all shares, are more than u_arm",
         },
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
@@ -270,13 +270,9 @@ def draws(visitor_id: str) -> tuple[float, float]:
 
 
 def pick(u: float, names: Sequence[str], shares: Sequence[float]) -> str:
-    """The first name whose shares so far add up to more than u, of those with a share."""
+    """The first name whose shares so far, of all shares, are more than u."""
     ends = list(accumulate(shares))
-    return next(
-        name
-        for name, share, end in zip(names, shares, ends)
-        if share > 0 and u < end / ends[-1]
-    )
+    return next(name for name, end in zip(names, ends) if u < end / ends[-1])
 
 
 def _check(features: Mapping[str, Any]) -> None:
