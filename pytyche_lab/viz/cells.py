@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from pytyche_engine.contracts.plans import Cell
+from pytyche_engine.contracts.cells import Cell
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pytyche_engine.contracts import BaselinePolicy, Cell, Estimate, MixPolicy, Segment
+from pytyche_engine.contracts.cells import TreePolicy, UniformPolicy
 from pytyche_engine.contracts.decisions import CellObservation, Comparison
 from pytyche_engine.contracts.money import probability
-from pytyche_engine.contracts.plans import TreePolicy, UniformPolicy
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.schema import (
     ArmRef,

@@ -32,6 +32,7 @@ from pytyche_engine.contracts import (
     Levels,
     MixPolicy,
     Plan,
+    Route,
     Rule,
     StoreError,
     Threshold,
@@ -39,7 +40,7 @@ from pytyche_engine.contracts import (
     UniformPolicy,
 )
 from pytyche_engine.contracts.door import read_round
-from pytyche_engine.contracts.plans import Route, plan_from_dict, plan_to_dict
+from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
 from pytyche_engine.decisions import ExpectedLossRule
 from pytyche_engine.experiment import open_experiment
 from pytyche_engine.store import ExperimentFolder

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from pytyche_engine.contracts.cells import BaselinePolicy, Cell, UniformPolicy
 from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.convergence import Convergence
 from pytyche_engine.contracts.decisions import (
@@ -16,7 +17,7 @@ from pytyche_engine.contracts.decisions import (
 )
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import FeatureSchema, Observations, Outcome
-from pytyche_engine.contracts.plans import BaselinePolicy, Cell, Plan, UniformPolicy
+from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
 from pytyche_engine.contracts.truth import TruthComparison
 from pytyche_engine.decisions import traffic_split

@@ -13,8 +13,9 @@ from pytyche_engine.allocation.next_plan import (
 )
 from pytyche_engine.allocation.schedules import Schedule, schedule
 from pytyche_engine.contracts.arms import check_arms
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.plans import Cell, Plan
+from pytyche_engine.contracts.plans import Plan
 
 DEEPEST = 3
 """The deepest policy tree that is searched exactly."""

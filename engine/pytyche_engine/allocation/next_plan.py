@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 
 from pytyche_engine.allocation.thompson import thompson_shares
-from pytyche_engine.contracts.decisions import SegmentSearch
-from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.observations import FeatureKind, FeatureSchema
-from pytyche_engine.contracts.plans import (
+from pytyche_engine.contracts.cells import (
     WEIGHT_TOLERANCE,
     BaselinePolicy,
     Cell,
-    Plan,
     Route,
     TreePolicy,
     UniformPolicy,
 )
+from pytyche_engine.contracts.decisions import SegmentSearch
+from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.observations import FeatureKind, FeatureSchema
+from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
 
 DEFAULT_FLOOR = 0.05

@@ -8,10 +8,10 @@ import numpy as np
 
 from pytyche_engine.allocation import Schedule, check_design
 from pytyche_engine.bcf.settings import Settings
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.decisions import DecisionThresholds
 from pytyche_engine.contracts.errors import DataNotice, DesignError
 from pytyche_engine.contracts.observations import ColumnMapping
-from pytyche_engine.contracts.plans import Cell
 from pytyche_engine.contracts.revenue import RefundPolicy, check_metric
 from pytyche_engine.contracts.served import Labels
 from pytyche_engine.contracts.warn import warn

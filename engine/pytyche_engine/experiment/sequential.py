@@ -13,6 +13,7 @@ from pytyche_engine.allocation import Design, override
 from pytyche_engine.bcf.fit import fit
 from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.progress import ProgressReporter
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.decisions import GraduationCandidate
 from pytyche_engine.contracts.errors import (
     DesignError,
@@ -21,7 +22,7 @@ from pytyche_engine.contracts.errors import (
     UnconvergedWarning,
 )
 from pytyche_engine.contracts.observations import FeatureSchema, Observations, concat
-from pytyche_engine.contracts.plans import Cell, Plan
+from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.experiment import narration
