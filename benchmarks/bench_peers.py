@@ -1,11 +1,10 @@
 """Our sampler beside its peers: ``python benchmarks/bench_peers.py [part ...]``.
 
-Parts: stochtree-time, stochtree-accuracy, pytyche; without a name all run. Each peer lives in its
-own environment under ``.venv/peers/`` (made on the first run). Runs are interleaved, ours and the
-peer's in turn, each in a process of its own on the same data. Every run is kept in
+Parts: stochtree, pytyche; without a name both run. Each peer lives in its own environment under
+``.venv/peers/`` (made on the first run). Runs are interleaved, ours and the peer's in turn, each in
+a process of its own on the same data. Every run is kept in
 ``benchmarks/results/runs/peers-<part>.json``; the figures join those of the sampler. On two cores
-the parts take about 10, 20 and 10 minutes, nearly all of them the peers' own. The accuracy part
-reads no clock, so that another job may run beside it.
+``stochtree`` takes about 15 minutes and ``pytyche`` 10, nearly all of them the peers' own.
 
 ``--small`` tries the whole path at a tenth of the size and records nothing.
 """
@@ -33,7 +32,7 @@ from pytyche_engine.sources import simulated_experiment_generator
 PEERS = Path(__file__).parent / "peers"
 PART = "sampler"
 ARMS = ("control", "treatment")
-TRIALS = ((0.5, 1), (0.1, 1), (0.5, 2), (0.1, 2))
+TRIALS = ((0.5, 1), (0.1, 1))
 """Effect scale and seed of every trial against stochtree."""
 LONGEST_SECONDS = 3_600
 
@@ -96,48 +95,34 @@ def keep(name: str, runs: Sequence[Run]) -> None:
     path.write_text(json.dumps(runs, indent=1) + "\n")
 
 
-def stochtree_time(small: bool) -> tuple[list[Figure], list[Run]]:
+def stochtree(small: bool) -> tuple[list[Figure], list[Run]]:
     """The hurdle on K = 2 against two stochtree BCFs, one chain each, same trees and iterations.
 
-    One trial, fitted in turn: three times by us, the first time from an empty cache of compiled
-    code, and twice by stochtree.
+    The first trial is timed: by us, from an empty cache of compiled code, then by stochtree, then
+    by us again. The other trials are for accuracy alone: some of them compile for a shape of
+    their own. stochtree at its own defaults fits the first trial as well.
     """
-    size, visitors, python = _stochtree_task(small)
-    ours: list[Run] = []
-    theirs: list[Run] = []
-    with tempfile.TemporaryDirectory() as folder:
-        cache, data = Path(folder) / "cache", Path(folder) / "trial.npz"
-        make_trial(visitors, *TRIALS[0]).save(data)
-        for turn in range(3):
-            ours.append(run(sys.executable, "run_ours", data, *size.as_options(), cache=cache))
-            if turn < 2:
-                theirs.append(run(python, "run_stochtree", data, *size.as_options()))
-    return stochtree_speed(ours, theirs), [*ours, *theirs]
-
-
-def stochtree_accuracy(small: bool) -> tuple[list[Figure], list[Run]]:
-    """The same fits on every trial, and on two of them stochtree at its own defaults too."""
-    size, visitors, python = _stochtree_task(small)
-    ours: list[Run] = []
-    theirs: list[Run] = []
-    defaults: list[Run] = []
-    with tempfile.TemporaryDirectory() as folder:
-        cache, data = Path(folder) / "cache", Path(folder) / "trial.npz"
-        for trial in TRIALS:
-            what = dict(zip(("effect_scale", "data_seed"), trial, strict=True))
-            make_trial(visitors, *trial).save(data)
-            mine = run(sys.executable, "run_ours", data, *size.as_options(), cache=cache)
-            ours.append(what | mine)
-            theirs.append(what | run(python, "run_stochtree", data, *size.as_options()))
-            if trial in TRIALS[:2]:
-                defaults.append(what | run(python, "run_stochtree", data, "--own-defaults"))
-    return accuracy_figures(ours, theirs, defaults), [*ours, *theirs, *defaults]
-
-
-def _stochtree_task(small: bool) -> tuple[FitSize, int, Path]:
-    """Size of the fits, number of visitors and stochtree's Python."""
     size = FitSize(warm_up=40, draws=30, thin=2) if small else FitSize()
-    return size, 5_000 if small else 50_000, interpreter("stochtree")
+    visitors, python = 5_000 if small else 50_000, interpreter("stochtree")
+    ours: list[Run] = []
+    theirs: list[Run] = []
+    with tempfile.TemporaryDirectory() as folder:
+        cache, data = Path(folder) / "cache", Path(folder) / "trial.npz"
+
+        def us() -> None:
+            ours.append(run(sys.executable, "run_ours", data, *size.as_options(), cache=cache))
+
+        for trial in TRIALS:
+            make_trial(visitors, *trial).save(data)
+            if trial == TRIALS[0]:
+                us()
+            theirs.append(run(python, "run_stochtree", data, *size.as_options()))
+            us()
+            if trial == TRIALS[0]:
+                defaults = run(python, "run_stochtree", data, "--own-defaults")
+    figures = stochtree_speed(ours[0], ours[1], theirs[0])
+    figures += stochtree_accuracy(ours[1:], theirs, defaults)
+    return figures, [*ours, *theirs, defaults]
 
 
 def setting_of(one: Run) -> str:
@@ -149,25 +134,17 @@ def setting_of(one: Run) -> str:
     )
 
 
-def stochtree_speed(ours: Sequence[Run], theirs: Sequence[Run]) -> list[Figure]:
-    """Time and memory on one trial; the first run of ours started from an empty cache.
-
-    Of several runs the quickest counts: what disturbs a run makes it slower.
-    """
-    cold, *warm = ours
+def stochtree_speed(cold: Run, warm: Run, theirs: Run) -> list[Figure]:
+    """Time and memory on one trial; ``cold`` compiled what ``warm`` then found."""
     setting = setting_of(cold)
     compiled = "compiled by an earlier process"
-
-    def quickest(runs: Sequence[Run], measure: str) -> float:
-        return min(one[measure] for one in runs)
-
-    wall, cpu = (quickest(theirs, m) for m in ("fit_seconds", "fit_cpu_seconds"))
+    wall, cpu = theirs["fit_seconds"], theirs["fit_cpu_seconds"]
     return [
         Figure(
             "stochtree-time-ratio",
             f"whole fit, wall, times faster than stochtree's two ({wall:.0f} s), {compiled}, "
             f"{setting}",
-            wall / quickest(warm, "fit_seconds"),
+            wall / warm["fit_seconds"],
             3,
             "higher",
             "x",
@@ -176,7 +153,7 @@ def stochtree_speed(ours: Sequence[Run], theirs: Sequence[Run]) -> list[Figure]:
             "stochtree-cpu-ratio",
             f"whole fit, CPU seconds of stochtree's two ({cpu:.0f} s on its one thread) over "
             f"ours on all threads, {compiled}, {setting}",
-            cpu / quickest(warm, "fit_cpu_seconds"),
+            cpu / warm["fit_cpu_seconds"],
             3,
             "higher",
             "x",
@@ -193,7 +170,7 @@ def stochtree_speed(ours: Sequence[Run], theirs: Sequence[Run]) -> list[Figure]:
         Figure(
             "stochtree-memory-ratio",
             f"peak memory by the end of the fit over stochtree's, {compiled}, {setting}",
-            max(one["fit_peak_mib"] for one in warm) / quickest(theirs, "fit_peak_mib"),
+            warm["fit_peak_mib"] / theirs["fit_peak_mib"],
             None,
             "lower",
             "x",
@@ -201,61 +178,52 @@ def stochtree_speed(ours: Sequence[Run], theirs: Sequence[Run]) -> list[Figure]:
     ]
 
 
-def accuracy_figures(
-    ours: Sequence[Run], theirs: Sequence[Run], defaults: Sequence[Run]
-) -> list[Figure]:
-    """CATE RMSE and ATE coverage; ``ours`` and ``theirs`` are of the same trials in turn."""
+def stochtree_accuracy(ours: Sequence[Run], theirs: Sequence[Run], defaults: Run) -> list[Figure]:
+    """Errors and coverage; ``ours`` and ``theirs`` are of TRIALS in turn, defaults of the first."""
     setting = setting_of(ours[0])
-    figures = [
-        Figure(
-            f"stochtree-ate-covered-{whose}",
-            f"share of {len(runs)} trials whose true ATE is in {owner} 90 % interval, {setting}",
-            sum(one["ate_covered"] for one in runs) / len(runs),
-            None,
-            "higher",
-        )
-        for whose, owner, runs in (("ours", "our", ours), ("theirs", "stochtree's", theirs))
-    ]
-    for effect_scale in sorted({one["effect_scale"] for one in ours}):
-        mine, other, own = (
-            [one for one in runs if one["effect_scale"] == effect_scale]
-            for runs in (ours, theirs, defaults)
-        )
-        constant = root_mean_square([one["cate_rmse_constant"] for one in mine])
+    figures = []
+    for whose, owner, runs in (("ours", "our", ours), ("theirs", "stochtree's", theirs)):
+        intervals = f"in {owner} 90 % interval, {len(runs)} trials, {setting}"
+        figures += [
+            Figure(
+                f"stochtree-ate-covered-{whose}",
+                f"share of trials whose true ATE is {intervals}",
+                float(np.mean([one["ate_covered"] for one in runs])),
+                None,
+                "higher",
+            ),
+            Figure(
+                f"stochtree-segments-covered-{whose}",
+                f"share of 8 fixed segments a trial whose true mean effect is {intervals}",
+                float(np.mean([one["segments_covered"] for one in runs])),
+                None,
+                "higher",
+            ),
+        ]
+    for (effect_scale, _), mine, other in zip(TRIALS, ours, theirs, strict=True):
         figures.append(
             Figure(
                 f"stochtree-cate-rmse-ratio-{effect_scale}",
-                f"CATE RMSE over stochtree's, effect_scale {effect_scale}, {len(mine)} trials "
-                f"(the true ATE given to all: {constant:.3g} $), {setting}",
-                rmse(mine) / rmse(other),
+                f"CATE RMSE over stochtree's, effect_scale {effect_scale} (the true ATE given to "
+                f"all: {mine['cate_rmse_constant']:.3g} $), {setting}",
+                mine["cate_rmse"] / other["cate_rmse"],
                 1,
                 "lower",
                 "x",
             )
         )
-        first = mine[: len(own)]
-        figures.append(
-            Figure(
-                f"stochtree-defaults-cate-rmse-ratio-{effect_scale}",
-                f"CATE RMSE over that of stochtree at its own defaults with grow-from-root "
-                f"({own[0]['fit_seconds']:.0f} s), effect_scale {effect_scale}, {len(own)} trial, "
-                f"{setting}",
-                rmse(first) / rmse(own),
-                None,
-                "lower",
-                "x",
-            )
+    figures.append(
+        Figure(
+            f"stochtree-defaults-cate-rmse-ratio-{TRIALS[0][0]}",
+            f"CATE RMSE over that of stochtree at its own defaults with grow-from-root "
+            f"({defaults['fit_seconds']:.0f} s), effect_scale {TRIALS[0][0]}, {setting}",
+            ours[0]["cate_rmse"] / defaults["cate_rmse"],
+            None,
+            "lower",
+            "x",
         )
+    )
     return figures
-
-
-def rmse(runs: Sequence[Run]) -> float:
-    """CATE RMSE over the visitors of several trials of one size."""
-    return root_mean_square([one["cate_rmse"] for one in runs])
-
-
-def root_mean_square(values: Sequence[float]) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def pytyche(small: bool) -> tuple[list[Figure], list[Run]]:
@@ -324,8 +292,7 @@ def pytyche_figures(ours: Sequence[Run], theirs: Sequence[Run], visitors: int) -
 
 
 PARTS: dict[str, Callable[[bool], tuple[list[Figure], list[Run]]]] = {
-    "stochtree-time": stochtree_time,
-    "stochtree-accuracy": stochtree_accuracy,
+    "stochtree": stochtree,
     "pytyche": pytyche,
 }
 

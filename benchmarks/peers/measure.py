@@ -43,24 +43,28 @@ def peak_mib() -> float:
 
 
 def accuracy(
-    planted: np.ndarray, cate: np.ndarray, ate_draws: np.ndarray
+    planted: np.ndarray, cate: np.ndarray, weights: np.ndarray, draws: np.ndarray
 ) -> dict[str, float | bool]:
     """How well the effects of the one treatment were found, money per visitor.
 
     Args:
         planted: (n,) true CATEs.
         cate: (n,) posterior means of the same visitors.
-        ate_draws: (S,) posterior draws of the average effect.
+        weights: (n, G) each visitor's weight in each group's mean; group 0 is everyone.
+        draws: (S, G) posterior draws of the groups' average effects.
     """
-    low, high = np.quantile(ate_draws, [0.05, 0.95])
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    truth = planted @ weights
+    covered = (low <= truth) & (truth <= high)
     return {
         "cate_rmse": float(np.sqrt(np.mean((cate - planted) ** 2))),
         "cate_rmse_constant": float(planted.std()),
-        "ate": float(ate_draws.mean()),
-        "ate_low": float(low),
-        "ate_high": float(high),
-        "ate_true": float(planted.mean()),
-        "ate_covered": bool(low <= planted.mean() <= high),
+        "ate": float(draws[:, 0].mean()),
+        "ate_low": float(low[0]),
+        "ate_high": float(high[0]),
+        "ate_true": float(truth[0]),
+        "ate_covered": bool(covered[0]),
+        "segments_covered": float(covered[1:].mean()),
     }
 
 

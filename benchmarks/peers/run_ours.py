@@ -52,7 +52,9 @@ def main() -> None:
     watch.lap("fit")
     fit_peak_mib = peak_mib()
     cate = posterior.predict(observations.features).cate[:, 0]
-    ate_draws = posterior.effects(observations.features).lift[:, 0, 1]
+    groups = trial.groups()
+    names = tuple(map(str, range(groups.shape[1])))
+    draws = posterior.group_draws(observations.features, groups, names).lift[:, :, 1]
     watch.lap("effects")
     report(
         engine="pytyche-lab",
@@ -61,7 +63,7 @@ def main() -> None:
         size=vars(task.size),
         **watch.seconds,
         fit_peak_mib=fit_peak_mib,
-        **accuracy(trial.cate, cate, ate_draws),
+        **accuracy(trial.cate, cate, groups, draws),
     )
 
 

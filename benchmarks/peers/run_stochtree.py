@@ -45,15 +45,16 @@ def fit(task: Task, rows: np.ndarray, outcome: np.ndarray, model: OutcomeModel) 
 
 
 def rpv_effects(
-    features: np.ndarray, conversion: BCFModel, severity: BCFModel
+    features: np.ndarray, groups: np.ndarray, conversion: BCFModel, severity: BCFModel
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) posterior mean CATEs and (S,) draws of their average, for features (n, p).
+    """(n,) posterior mean CATEs and (S, G) draws of group means, for features (n, p).
 
+    ``groups`` (n, G) are the visitors' weights in the means.
     RPV is Phi(conversion) exp(severity + sigma^2 / 2), draw by draw.
     """
     half_sigma2 = severity.global_var_samples / 2
     cate = np.empty(len(features))
-    total = np.zeros(len(half_sigma2))
+    total = np.zeros((len(half_sigma2), groups.shape[1]))
     for start in range(0, len(features), ROWS_PER_BATCH):
         rows = slice(start, start + ROWS_PER_BATCH)
         X = features[rows]
@@ -63,8 +64,8 @@ def rpv_effects(
         lift = ndtr(mu + tau) * np.exp(log_order + of_severity["tau_hat"])
         lift -= ndtr(mu) * np.exp(log_order)
         cate[rows] = lift.mean(axis=1)
-        total += lift.sum(axis=0)
-    return cate, total / len(features)
+        total += lift.T @ groups[rows]
+    return cate, total
 
 
 def main() -> None:
@@ -87,7 +88,8 @@ def main() -> None:
     )
     watch.lap("fit_severity")
     fit_peak_mib = peak_mib()
-    cate, ate_draws = rpv_effects(trial.X, conversion, severity)
+    groups = trial.groups()
+    cate, draws = rpv_effects(trial.X, groups, conversion, severity)
     watch.lap("effects")
     seconds = watch.seconds
     report(
@@ -99,7 +101,7 @@ def main() -> None:
         fit_cpu_seconds=seconds["fit_conversion_cpu_seconds"] + seconds["fit_severity_cpu_seconds"],
         **seconds,
         fit_peak_mib=fit_peak_mib,
-        **accuracy(trial.cate, cate, ate_draws),
+        **accuracy(trial.cate, cate, groups, draws),
     )
 
 

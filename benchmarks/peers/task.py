@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+EVALUATED = 5_000
+"""At most so many visitors stand for all of them in averages."""
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
@@ -25,6 +28,25 @@ class Trial:
     arm: np.ndarray
     revenue: np.ndarray
     cate: np.ndarray
+
+    def segments(self) -> np.ndarray:
+        """(n, 8) 1.0 for members of fixed segments: halves by each of the first four columns.
+
+        Only the first EVALUATED visitors are members (rows are in random order), so that what is
+        compared are means over the same people. A half without any is nobody's.
+        """
+        some = self.X[:EVALUATED]
+        upper = some > np.median(some, axis=0)
+        columns = np.flatnonzero(upper.any(axis=0))[:4]
+        inside = np.concatenate([upper[:, columns], ~upper[:, columns]], axis=1)
+        return np.pad(inside.astype(float), ((0, len(self.X) - len(some)), (0, 0)))
+
+    def groups(self) -> np.ndarray:
+        """(n, 9) weights in the means of the first EVALUATED visitors, and of `segments`."""
+        members = self.segments()
+        everyone = np.arange(len(self.X)) < EVALUATED
+        members = np.column_stack([everyone, members]).astype(float)
+        return members / members.sum(axis=0)
 
     def save(self, path: Path) -> None:
         np.savez(path, X=self.X, arm=self.arm, revenue=self.revenue, cate=self.cate)

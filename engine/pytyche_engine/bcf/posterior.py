@@ -36,7 +36,7 @@ SCHEMA = 3
 
 ROWS_PER_BATCH = 4096
 DRAWS_PER_BATCH = 25
-MOST_ROWS_PER_GROUP_QUESTION = 5_000
+MOST_ROWS_PER_GROUP_QUESTION = 20_000
 VISITOR_DRAWS = 100
 """Draws that per-visitor means and spreads are streamed over."""
 
