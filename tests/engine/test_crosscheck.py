@@ -44,6 +44,14 @@ def test_few_large_values_widen_the_interval():
     assert (same.low, same.high) == (1, 1)
 
 
+def test_weights_weigh_the_mean_and_its_error():
+    values, weight = np.array([1.0, 3.0, 8.0, 4.0]), np.array([3.0, 1.0, 1.0, 0.0])
+    estimate, _ = weighted_estimate(values, weight)
+    assert estimate.mean == pytest.approx((3 * 1 + 3 + 8) / 5)
+    squares = 9 * 1.8**2 + 0.2**2 + 5.2**2
+    assert estimate.sd == pytest.approx(np.sqrt(squares) / 5)
+
+
 def _trial(n: int = 3_000, seed: int = 0):
     rng = np.random.default_rng(seed)
     plan = Plan(
@@ -87,8 +95,13 @@ def test_arms_show_three_estimates_and_flag_a_wrong_model():
 
     wrong = cross_check_arms(seen, of_visitors, normal_draws([2, 3.3, 4], 0.02))
     assert [c.disagree for c in wrong] == [False, True, False]
-    once = 2 * stats.norm.sf(abs(wrong[1].aipw.mean - wrong[1].model.mean) / wrong[1].aipw.sd)
-    assert wrong[1].p_value == pytest.approx(3 * once, rel=0.3)
+
+    # The normal draws have exactly this mean, two standard errors from AIPW's.
+    _, freedom = weighted_estimate(scores[:, 1], of_visitors.weight)
+    near = checks[1].aipw.mean + 2 * checks[1].aipw.sd
+    slight = cross_check_arms(seen, of_visitors, normal_draws([2, near, 4], 0.02))[1]
+    assert slight.p_value == pytest.approx(3 * 2 * stats.t.sf(2, freedom), rel=0.02)
+    assert not slight.disagree
 
 
 def test_cells_are_judged_by_what_their_policy_would_earn():

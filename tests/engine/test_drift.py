@@ -53,7 +53,7 @@ def rounds_of(rates: list[tuple[float, float]], n: int = 1000) -> Observations:
 
 
 def test_two_rounds_by_hand():
-    check = lift_drift(rounds_of([(0.05, 0.10), (0.05, 0.02)]), EVERYONE)
+    check = lift_drift(rounds_of([(0.05, 0.10), (0.05, 0.02)]), EVERYONE, error=0.05)
     (change,) = check.changes
     assert (change.segment, change.arm, change.round_index, change.since) == ("everyone", "a", 1, 1)
     assert (change.before, change.after) == pytest.approx((1.0, -0.6))

@@ -21,6 +21,12 @@ from pytyche_engine.contracts.rules import Rule
 RANDOMISED = ("control", "explore")
 """Cells whose visitors get arms that do not depend on who they are."""
 
+ERROR = 0.03
+"""Probability of any false alarm that is aimed at.
+
+Less than the 5 % that may not be exceeded: means of few orders have heavier tails than normal ones.
+"""
+
 FEWEST = 5
 """Converters that each arm must be expected to have in earlier and in later rounds."""
 
@@ -29,7 +35,7 @@ PRIOR_CONVERTERS = 5
 
 
 def lift_drift(
-    observations: Observations, segments: Mapping[str, Rule], *, error: float = 0.05
+    observations: Observations, segments: Mapping[str, Rule], *, error: float = ERROR
 ) -> DriftCheck:
     """Compare every arm's lift over control, in every segment, with earlier rounds.
 
