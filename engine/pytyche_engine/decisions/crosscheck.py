@@ -38,12 +38,11 @@ def cross_check_arms(
 
     AIPW takes the rounds' weights from the scores. They are made from the rounds' recorded
     probabilities, hence known before a round's outcomes, which is what estimates from
-    adaptive data need (the adaptively weighted AIPW estimator of Hadad et al. 2021), and they
-    are the same for all arms.
-    Weights of each arm's own (variance stabilising, proportional to the root of its
-    probability) are right asymptotically too, but grow with how well the arm did in earlier
-    rounds: in three adaptive rounds of 4,000 visitors they left a bias of .1 to .2 standard
-    errors where the shared ones leave less than .1, at the same coverage.
+    adaptive data need (the adaptively weighted AIPW of Hadad et al. 2021), and they are the
+    same for all arms. Weights of each arm's own (variance stabilising, proportional to the
+    root of its probability) are right asymptotically too, but grow with how well the arm did
+    in earlier rounds: in three adaptive rounds of 4,000 visitors they left a bias of .1 to .2
+    standard errors where the shared ones left less than .1, at the same coverage.
 
     Args:
         observations: visitors of all rounds.

@@ -58,7 +58,7 @@ def lift_drift(
     Variances are those of the earlier and the later rounds apart (Welch 1938), pulled towards
     that of all rounds. On its own the variance of few orders is small whenever there are
     few, which gave 7 % false alarms after one large and many small rounds; with five
-    converters' worth of all rounds' variance it was 1 %.
+    converters' worth of all rounds' variance it was 1 to 3 %.
 
     Args:
         observations: visitors of all remembered rounds. To forget a round, leave it out;
