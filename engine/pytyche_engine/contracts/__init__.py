@@ -7,6 +7,7 @@ from pytyche_engine.contracts.cells import Route as Route
 from pytyche_engine.contracts.cells import TreePolicy as TreePolicy
 from pytyche_engine.contracts.cells import UniformPolicy as UniformPolicy
 from pytyche_engine.contracts.claims import ClaimLevel as ClaimLevel
+from pytyche_engine.contracts.crosscheck import CrossCheck as CrossCheck
 from pytyche_engine.contracts.decisions import CellObservation as CellObservation
 from pytyche_engine.contracts.decisions import Comparison as Comparison
 from pytyche_engine.contracts.decisions import Decision as Decision
@@ -14,6 +15,8 @@ from pytyche_engine.contracts.decisions import DecisionThresholds as DecisionThr
 from pytyche_engine.contracts.decisions import GraduationCandidate as GraduationCandidate
 from pytyche_engine.contracts.decisions import Recommendation as Recommendation
 from pytyche_engine.contracts.decisions import Segment as Segment
+from pytyche_engine.contracts.drift import DriftCheck as DriftCheck
+from pytyche_engine.contracts.drift import LiftChange as LiftChange
 from pytyche_engine.contracts.effects import GroupDraws as GroupDraws
 from pytyche_engine.contracts.effects import VisitorEffects as VisitorEffects
 from pytyche_engine.contracts.errors import ClaimError as ClaimError

@@ -4,6 +4,10 @@ from pytyche_engine.decisions.cells import CellGroups as CellGroups
 from pytyche_engine.decisions.cells import cell_groups as cell_groups
 from pytyche_engine.decisions.cells import observe_cells as observe_cells
 from pytyche_engine.decisions.contrasts import compare_arms as compare_arms
+from pytyche_engine.decisions.crosscheck import cross_check_arms as cross_check_arms
+from pytyche_engine.decisions.crosscheck import cross_check_cells as cross_check_cells
+from pytyche_engine.decisions.crosscheck import weighted_estimate as weighted_estimate
+from pytyche_engine.decisions.drift import lift_drift as lift_drift
 from pytyche_engine.decisions.graduation import ExpectedLossRule as ExpectedLossRule
 from pytyche_engine.decisions.graduation import RoundEvidence as RoundEvidence
 from pytyche_engine.decisions.graduation import graduation_candidates as graduation_candidates
