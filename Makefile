@@ -91,7 +91,9 @@ test-browser: setup
 	@echo "== browser tests"; $(BIN)/python tests/browser/chromium.py; $(BIN)/pytest -q tests/browser
 
 bench: setup
-	@for part in benchmarks/bench_*.py; do echo "== $$part"; $(BIN)/python $$part; done
+	@for part in main_job sampler peers decisions; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
+	@for study in coverage options; do $(BIN)/python benchmarks/bench_coverage.py $$study --minutes 90 --record; done
+	@$(BIN)/python benchmarks/chart.py
 	@$(MAKE) figures
 
 figures: setup

@@ -234,31 +234,29 @@ def pytyche(small: bool) -> tuple[list[Figure], list[Run]]:
     """
     visitors = 500 if small else 2_000
     python = interpreter("pytyche")
-    runs: list[Run] = []
     with tempfile.TemporaryDirectory() as folder:
-        for i in range(1 if small else 2):
-            ours = run(sys.executable, "run_ours_first_round", visitors, cache=Path(folder))
-            runs += [ours | {"compiled_before": i > 0}, run(python, "run_pytyche", visitors)]
-    return pytyche_figures(runs[::2], runs[1::2], visitors), runs
+
+        def us() -> Run:
+            return run(sys.executable, "run_ours_first_round", visitors, cache=Path(folder))
+
+        cold, theirs, warm = us(), run(python, "run_pytyche", visitors), us()
+    return pytyche_figures(cold, warm, theirs), [cold, theirs, warm]
 
 
-def pytyche_figures(ours: Sequence[Run], theirs: Sequence[Run], visitors: int) -> list[Figure]:
-    """Figures of runs in their order; the first of ours started from an empty cache.
-
-    Of the peer's runs the quickest counts: what disturbs a run makes it slower.
-    """
+def pytyche_figures(cold: Run, warm: Run, theirs: Run) -> list[Figure]:
+    """Figures of a first round; ``cold`` compiled what ``warm`` then found."""
 
     def whole(one: Run, clock: str = "seconds") -> float:
         return one[f"import_{clock}"] + one[f"round_{clock}"]
 
-    peer, peer_cpu = min(map(whole, theirs)), min(whole(t, "cpu_seconds") for t in theirs)
-    what = f"first round of {visitors:,} visitors in a new process, import to conclusions"
-    times = f"{what}, times faster than pytyche's best ({peer:.0f} s)"
+    peer, peer_cpu = whole(theirs), whole(theirs, "cpu_seconds")
+    what = f"first round of {warm['visitors']:,} visitors in a new process, import to conclusions"
+    times = f"{what}, times faster than pytyche ({peer:.0f} s)"
     return [
         Figure(
             "pytyche-first-round-ratio",
             f"{times}, compiled by an earlier process",
-            peer / whole(ours[-1]),
+            peer / whole(warm),
             25,
             "higher",
             "x",
@@ -266,16 +264,16 @@ def pytyche_figures(ours: Sequence[Run], theirs: Sequence[Run], visitors: int) -
         Figure(
             "pytyche-first-round-ratio-cold",
             f"{times}, nothing compiled before",
-            peer / whole(ours[0]),
+            peer / whole(cold),
             25,
             "higher",
             "x",
         ),
         Figure(
             "pytyche-first-round-cpu-ratio",
-            f"{what}, CPU seconds of pytyche's best ({peer_cpu:.0f} s) over ours, "
+            f"{what}, CPU seconds of pytyche ({peer_cpu:.0f} s) over ours, "
             "compiled by an earlier process",
-            peer_cpu / whole(ours[-1], "cpu_seconds"),
+            peer_cpu / whole(warm, "cpu_seconds"),
             None,
             "higher",
             "x",
@@ -283,7 +281,7 @@ def pytyche_figures(ours: Sequence[Run], theirs: Sequence[Run], visitors: int) -
         Figure(
             "pytyche-first-round-memory-ratio",
             f"our peak memory over pytyche's, {what}",
-            max(o["peak_mib"] for o in ours) / min(t["peak_mib"] for t in theirs),
+            max(cold["peak_mib"], warm["peak_mib"]) / theirs["peak_mib"],
             None,
             "lower",
             "x",
