@@ -38,7 +38,9 @@ def ratios(found: dict[str, Figure]) -> pd.DataFrame:
         if (one := found.get(name)) is None:
             continue
         value = float(one.value) if one.better == "lower" else 1 / float(one.value)
-        rows.append({"row": f"{peer}: {what}", "ratio": value, "better": value <= 1})
+        rows.append(
+            {"row": f"{peer}: {what}", "ratio": value, "better": value <= 1, "end": max(value, 1)}
+        )
     return pd.DataFrame(rows)
 
 
@@ -57,16 +59,17 @@ def chart(rows: pd.DataFrame) -> alt.LayerChart:
     """Bars from 1 on a logarithmic scale."""
     y = alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=420))
     scale = alt.Scale(type="log", domain=[0.01, 10])
+    axis = alt.Axis(format="~g", values=[0.01, 0.1, 1, 10])
     base = alt.Chart().encode(y=y)
     bars = base.mark_bar(height=12).encode(
-        x=alt.X("ratio:Q", scale=scale, title="ours / peer's", axis=alt.Axis(format="~g")),
+        x=alt.X("ratio:Q", scale=scale, title="ours / peer's", axis=axis),
         x2=alt.datum(1),
         color=alt.condition(
             "datum.better", alt.value(palette.ACCENT), alt.value(palette.ARM_COLOURS[2])
         ),
     )
     numbers = base.mark_text(align="left", dx=6).encode(
-        x=alt.datum(1), text=alt.Text("ratio:Q", format=".2g")
+        x="end:Q", text=alt.Text("ratio:Q", format=".2g")
     )
     return figure(
         rows,
