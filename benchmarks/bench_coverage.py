@@ -105,7 +105,7 @@ def why_cases() -> Iterator[tuple[DataSet, Option]]:
 
 
 EFFECT_SCALES = (0.0, 0.1, 0.5)
-REPLICATIONS = {5_000: 10, 30_000: 2}
+REPLICATIONS = {5_000: 10, 30_000: 6}
 CIRCUMSTANCES: list[tuple[Allocation, bool]] = [
     ("round3", True),
     ("balanced", False),
@@ -116,7 +116,7 @@ CIRCUMSTANCES: list[tuple[Allocation, bool]] = [
 
 
 def coverage_cases() -> Iterator[tuple[DataSet, Option]]:
-    """216 data sets over all templates with K = 3; all scenarios come before a second seed."""
+    """288 data sets over all templates with K = 3; all scenarios come before a second seed."""
     for seed in range(max(REPLICATIONS.values())):
         allocation, prognostic = CIRCUMSTANCES[seed % len(CIRCUMSTANCES)]
         for n, count in REPLICATIONS.items():
