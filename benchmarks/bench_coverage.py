@@ -11,14 +11,13 @@ Run one study at a time: a fit uses all cores.
 """
 
 import argparse
-import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from figures import RESULTS, record
+from resumable import Row, run_missing
 from sampler_study import (
     CONSTANT_EFFECTS,
     Allocation,
@@ -29,8 +28,6 @@ from sampler_study import (
     without_deviations_of_control,
 )
 from study_tables import (
-    NINETY,
-    Row,
     accuracy_table,
     circumstance,
     coverage_figures,
@@ -197,43 +194,14 @@ def key_of(data: DataSet, option: Option) -> str:
     return f"{data.key} | {option.name}"
 
 
-def read_rows(path: Path) -> dict[str, Row]:
-    """Finished rows by their key."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {row["key"]: row for row in map(json.loads, lines)}
-
-
 def run(study: Study, path: Path, minutes: float) -> list[Row]:
-    """Fit what is missing, as long as another fit like the longest so far fits in the time.
+    """Fit what is missing; the rows of the study's cases, in the order of the cases."""
 
-    Returns:
-        The rows of the study's cases, in the order of the cases.
-    """
-    done = read_rows(path)
-    cases = list(study.cases())
-    end, longest = time.monotonic() + 60 * minutes, 0.0
-    for data, option in cases:
-        key = key_of(data, option)
-        if key in done:
-            continue
-        start = time.monotonic()
-        if start + longest > end:
-            break
-        row = {"key": key, "commit": _commit(), **measure(data, option, timed=study.timed)}
-        longest = max(longest, time.monotonic() - start)
-        done[key] = row
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(
-            f"{key}: {time.monotonic() - start:.0f} s, "
-            f"segments {row['segment_lift']['covered'][NINETY]}/{row['segment_lift']['count']}, "
-            f"ATE {row['ate']['covered'][NINETY]}/{row['ate']['count']}",
-            flush=True,
-        )
-    found = [done[key] for data, option in cases if (key := key_of(data, option)) in done]
-    print(f"{len(found)} of {len(cases)} fits done\n", flush=True)
-    return found
+    def case(data: DataSet, option: Option) -> Callable[[], Row]:
+        return lambda: {"commit": _commit(), **measure(data, option, timed=study.timed)}
+
+    cases = {key_of(data, option): case(data, option) for data, option in study.cases()}
+    return run_missing(cases, path, minutes)
 
 
 def _commit() -> str:

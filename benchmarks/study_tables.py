@@ -2,13 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from figures import Figure
+from resumable import Row
 from sampler_study import LEVELS
 
-Row = dict[str, Any]
 NINETY = LEVELS.index(0.9)
 
 
