@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytyche_engine.contracts import FitCancelled as FitCancelled
     from pytyche_engine.contracts import Levels as Levels
     from pytyche_engine.contracts import MixPolicy as MixPolicy
+    from pytyche_engine.contracts import Money as Money
     from pytyche_engine.contracts import PytycheError as PytycheError
     from pytyche_engine.contracts import Rule as Rule
     from pytyche_engine.contracts import Threshold as Threshold
@@ -62,6 +63,7 @@ _HOMES = {
         "FitCancelled",
         "Levels",
         "MixPolicy",
+        "Money",
         "PytycheError",
         "Rule",
         "Threshold",

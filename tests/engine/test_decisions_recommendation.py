@@ -5,7 +5,7 @@ import pytest
 from decision_cases import ARMS, normal_draws
 from scipy.stats import norm
 
-from pytyche_engine.contracts import Decision, DecisionThresholds, DesignError, FitError
+from pytyche_engine.contracts import Decision, DecisionThresholds, DesignError, FitError, Money
 from pytyche_engine.decisions import recommend, value_of_one_more_round
 
 DEFAULT = DecisionThresholds()
@@ -70,10 +70,9 @@ def test_harm_and_futility_stop(mean):
 
 def test_a_futile_leader_does_not_stop_a_sibling_that_is_still_open():
     r = judge([2.0, 2.0, 1.95], [0.001, 0.001, 0.2])
-    assert r.treatment == "low_promo"
-    assert r.probability_better < DEFAULT.futility
+    assert r.treatment == "free_ship"
     assert r.decision is Decision.CONTINUE
-    assert "The evidence against 'free_ship' is weaker" in r.reason
+    assert r == judge([2.0, 2.0, 1.95], [0.001, 0.001, 0.2], treatment="free_ship")
     alone = judge([2.0, 2.0, 1.95], [0.001, 0.001, 0.2], treatment="low_promo")
     assert alone.decision is Decision.STOP
 
@@ -199,8 +198,21 @@ def test_value_of_one_more_round_grows_with_its_size_up_to_perfect_information()
         {"practical_effect": -0.1},
         {"loss_tolerance": math.nan},
         {"harm": math.nan},
+        {"loss_tolerance": Money(-1)},
+        {"practical_effect": "1 %"},
     ],
 )
 def test_thresholds_that_make_no_sense_are_refused(bad):
     with pytest.raises(DesignError, match=next(iter(bad))):
         DecisionThresholds(**bad)
+
+
+def test_limits_in_money_are_those_shares_of_control_rpv():
+    shares = DecisionThresholds(practical_effect=0.02, loss_tolerance=0.005)
+    money = DecisionThresholds(practical_effect=Money(0.04), loss_tolerance=Money(0.01))
+    for mean in ([2.0, 2.05, 1.9], [2.0, 2.3, 1.9], [2.0, 1.9, 1.8]):
+        a, b = (judge(mean, 0.03, thresholds=t) for t in (shares, money))
+        assert (a.decision, a.probability_better) == (b.decision, b.probability_better)
+    # A share follows the currency unit, an amount does not.
+    assert judge([200, 205, 190], 3, thresholds=shares).probability_better < 0.7
+    assert judge([200, 205, 190], 3, thresholds=money).probability_better > 0.8

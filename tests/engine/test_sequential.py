@@ -43,8 +43,8 @@ from pytyche_engine.contracts import (
     UnconvergedWarning,
     UniformPolicy,
 )
+from pytyche_engine.experiment import fit_round as loop
 from pytyche_engine.experiment import open_experiment, sequential_experiment
-from pytyche_engine.experiment import sequential as loop
 from pytyche_engine.jobs import JobState, Stage
 
 pytestmark = pytest.mark.timeout(120)
@@ -862,3 +862,56 @@ def test_the_public_door_is_the_same():
     )
     assert isinstance(exp, loop.SequentialExperiment)
     assert sequential_experiment.__doc__ in pt.sequential_experiment.__doc__
+
+
+# --- memory -------------------------------------------------------------------------------
+
+
+def test_forgotten_rounds_are_not_fitted_any_more_and_a_folder_remembers_that(tmp_path):
+    exp = experiment(schedule=(32, 32, 16), path=tmp_path / "promo")
+    quietly(next, exp)
+    quietly(next, exp)
+    assert (exp.latest.n_cumulative, exp.latest.remembered_from) == (64, 0)
+    exp.forget_before(2)
+    third = quietly(next, exp)
+    assert (third.n_cumulative, third.remembered_from) == (48, 1)
+    assert [r.n_cumulative for r in exp.history] == [32, 64, 48]
+
+    again = open_experiment(tmp_path / "promo")
+    assert again.actions == exp.actions
+    assert again.latest.remembered_from == 1
+    assert repr(again.latest.analysis) == repr(third.analysis)
+    assert repr(again.latest) == repr(third)
+
+
+def test_rounds_fitted_to_what_is_forgotten_are_no_sustained_evidence(monkeypatch):
+    exp = experiment(schedule=(32, 32, 16))
+    seen = []
+    monkeypatch.setattr(
+        "pytyche_engine.experiment.evidence.graduation_candidates",
+        lambda _segments, rounds, *_, **__: seen.append(len(rounds)) or (),
+    )
+    quietly(next, exp)
+    quietly(next, exp)
+    exp.graduation_candidates()
+    exp.forget_before(2)
+    quietly(next, exp)
+    exp.graduation_candidates()
+    assert seen == [2, 1]
+
+
+@pytest.mark.parametrize("number", [0, 1, 4, True, "2", 2.0])
+def test_only_later_finished_rounds_can_begin_the_memory(number):
+    exp = finished()
+    with pytest.raises(DesignError, match="round"):
+        exp.forget_before(number)
+    assert exp.actions == ()
+
+
+def test_memory_is_not_moved_back():
+    exp = experiment(schedule=(32, 32, 16))
+    quietly(next, exp)
+    quietly(next, exp)
+    exp.forget_before(2)
+    with pytest.raises(DesignError, match="begins with round 2 already"):
+        exp.forget_before(2)

@@ -133,7 +133,9 @@ def finished_round(
             targeting_pays=True,
             deepest_considered=3,
         ),
+        best_arm_rpv=estimate(2.66, 0.08),
         recommendation=recommendation,
+        verdicts=(),
         is_calibrated=False,
         converged=True,
         convergence=Convergence(
@@ -149,6 +151,7 @@ def finished_round(
         plan=plan(index, arms),
         observations=observations,
         n_cumulative=n * (index + 1),
+        remembered_from=0,
         cell_observations=(
             CellObservation("control", 50, 2.4, None, estimate(2.45, 0.1), None, "always control"),
             CellObservation(

@@ -11,7 +11,6 @@ from pytyche_engine.contracts.crosscheck import CrossCheck as CrossCheck
 from pytyche_engine.contracts.decisions import CellObservation as CellObservation
 from pytyche_engine.contracts.decisions import Comparison as Comparison
 from pytyche_engine.contracts.decisions import Decision as Decision
-from pytyche_engine.contracts.decisions import DecisionThresholds as DecisionThresholds
 from pytyche_engine.contracts.decisions import GraduationCandidate as GraduationCandidate
 from pytyche_engine.contracts.decisions import Recommendation as Recommendation
 from pytyche_engine.contracts.decisions import Segment as Segment
@@ -42,5 +41,7 @@ from pytyche_engine.contracts.plans import Plan as Plan
 from pytyche_engine.contracts.rules import Levels as Levels
 from pytyche_engine.contracts.rules import Rule as Rule
 from pytyche_engine.contracts.rules import Threshold as Threshold
+from pytyche_engine.contracts.thresholds import DecisionThresholds as DecisionThresholds
+from pytyche_engine.contracts.thresholds import Money as Money
 from pytyche_engine.contracts.truth import GroundTruth as GroundTruth
 from pytyche_engine.contracts.truth import TruthComparison as TruthComparison

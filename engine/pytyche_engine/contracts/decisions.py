@@ -1,7 +1,6 @@
 """What a round concludes: comparisons, segments, a recommendation, candidates."""
 
 import html
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pytyche_engine.contracts.claims import ClaimLevel
-from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.money import amount, probability_is
 from pytyche_engine.contracts.rules import Rule
+from pytyche_engine.contracts.thresholds import DecisionThresholds
 
 
 class Decision(StrEnum):
@@ -22,38 +21,6 @@ class Decision(StrEnum):
     SHIP = "SHIP"
     CONTINUE = "CONTINUE"
     STOP = "STOP"
-
-
-@dataclass(frozen=True)
-class DecisionThresholds:
-    """When evidence is enough. Money thresholds are shares of the control arm's RPV.
-
-    Attributes:
-        practical_effect: smallest lift worth having, share of control RPV.
-        loss_tolerance: expected loss per visitor that shipping may cost, share of control RPV.
-        p_positive: SHIP needs P(lift > 0) above this.
-        p_better: SHIP needs P(lift > practical effect) above this.
-        futility: STOP when P(lift > practical effect) is below this.
-        harm: STOP when P(lift < -practical effect) is above this.
-    """
-
-    practical_effect: float = 0.01
-    loss_tolerance: float = 0.004
-    p_positive: float = 0.95
-    p_better: float = 0.80
-    futility: float = 0.05
-    harm: float = 0.90
-
-    def __post_init__(self) -> None:
-        for name in ("p_positive", "p_better", "futility", "harm"):
-            if not 0 < getattr(self, name) < 1:
-                raise DesignError(f"The threshold '{name}' is {getattr(self, name)}; use 0 to 1.")
-        for name in ("practical_effect", "loss_tolerance"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise DesignError(
-                    f"The threshold '{name}' is {value}; use a share of control RPV, 0 or more."
-                )
 
 
 @dataclass(frozen=True)

@@ -42,3 +42,9 @@ class Estimate:
             sd=float(np.std(draws)),
             level=level,
         )
+
+    def times(self, factor: float) -> Self:
+        """The same quantity in units of which `factor`, 0 or more, go into one."""
+        return type(self)(
+            self.mean * factor, self.low * factor, self.high * factor, self.sd * factor, self.level
+        )

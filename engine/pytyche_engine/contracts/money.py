@@ -44,3 +44,12 @@ def money(value: float, currency: str = "$", digits: int = 4) -> str:
     # A value that rounds to zero has no sign.
     sign = MINUS if round(value, digits) < 0 else ""
     return f"{sign}{currency}{gap}{abs(value):.{digits}f}"
+
+
+def cash(value: float, currency: str = "$") -> str:
+    """A sum of money in three significant digits or whole units, e.g. ``$12,300``."""
+    digits = 0 if abs(value) >= 100 else 2
+    gap = " " if currency[-1:].isalpha() else ""
+    rounded = float(f"{value:.3g}") if abs(value) >= 100 else value
+    sign = MINUS if round(rounded, digits) < 0 else ""
+    return f"{sign}{currency}{gap}{abs(rounded):,.{digits}f}"

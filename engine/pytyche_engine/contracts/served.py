@@ -15,11 +15,13 @@ class Labels:
         name: the experiment's name.
         metric: what is measured.
         currency: symbol printed with money.
+        visitors_per_year: the operator's horizon, for money per year; None leaves that out.
     """
 
     name: str = "experiment"
     metric: str = "revenue_per_visitor"
     currency: str = "$"
+    visitors_per_year: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,3 +18,6 @@ from pytyche_engine.decisions.recommendation import (
     value_of_one_more_round as value_of_one_more_round,
 )
 from pytyche_engine.decisions.truth import compare_with_truth as compare_with_truth
+from pytyche_engine.decisions.verdicts import Horizon as Horizon
+from pytyche_engine.decisions.verdicts import Judged as Judged
+from pytyche_engine.decisions.verdicts import judge as judge

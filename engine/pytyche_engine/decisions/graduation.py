@@ -1,6 +1,5 @@
 """Which (treatment, segment) pairs are ready for the operator to ship."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,6 @@ import numpy as np
 
 from pytyche_engine.contracts.decisions import (
     Decision,
-    DecisionThresholds,
     GraduationCandidate,
     Recommendation,
     Segment,
@@ -16,6 +14,12 @@ from pytyche_engine.contracts.decisions import (
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.rules import Rule
+from pytyche_engine.contracts.thresholds import (
+    DecisionThresholds,
+    Limit,
+    check_chances,
+    check_limits,
+)
 from pytyche_engine.decisions.recommendation import recommend
 
 
@@ -24,33 +28,27 @@ class ExpectedLossRule:
     """A pair graduates once it deserves SHIP in several consecutive rounds.
 
     Attributes:
-        expected_loss_max: expected loss per visitor that shipping may cost, share of the
-            control RPV in the segment.
+        expected_loss_max: expected loss per visitor that shipping may cost; a share of the
+            control RPV in the segment, or ``Money(...)``.
         p_positive_threshold: P(lift > 0) must be above this.
         p_better_threshold: P(lift > practical effect) must be above this.
         sustained_rounds: consecutive rounds, the latest included, that must pass.
-        practical_effect: smallest lift worth having, share of the control RPV.
+        practical_effect: smallest lift worth having, in the same terms.
     """
 
-    expected_loss_max: float = 0.004
+    expected_loss_max: Limit = 0.004
     p_positive_threshold: float = 0.95
     p_better_threshold: float = 0.80
     sustained_rounds: int = 2
-    practical_effect: float = 0.01
+    practical_effect: Limit = 0.01
 
     def __post_init__(self) -> None:
         check_sustained_rounds(self.sustained_rounds)
-        for name in ("p_positive_threshold", "p_better_threshold"):
-            value = getattr(self, name)
-            if not 0 < value < 1:
-                raise DesignError(f"'{name}' of the graduation rule is {value}; use 0 to 1.")
-        for name in ("expected_loss_max", "practical_effect"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise DesignError(
-                    f"'{name}' of the graduation rule is {value}; use a share of control RPV, "
-                    "0 or more."
-                )
+        owner = "the graduation rule"
+        chances = ("p_positive_threshold", "p_better_threshold")
+        check_chances(owner, {name: getattr(self, name) for name in chances})
+        limits = ("expected_loss_max", "practical_effect")
+        check_limits(owner, {name: getattr(self, name) for name in limits})
 
     @property
     def thresholds(self) -> DecisionThresholds:

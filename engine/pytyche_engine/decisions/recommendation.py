@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from pytyche_engine.contracts.decisions import Decision, DecisionThresholds, Recommendation
+from pytyche_engine.contracts.decisions import Decision, Recommendation
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.errors import DesignError, FitError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.money import money, percent, probability, probability_is
+from pytyche_engine.contracts.thresholds import DecisionThresholds, in_money
 
 
 def recommend(
@@ -23,16 +24,19 @@ def recommend(
     treatment: str | None = None,
     currency: str = "$",
 ) -> Recommendation:
-    """Judge the best treatment of a group, or a named one.
+    """Judge a treatment of a group: the most promising one, or a named one.
 
-    With rpv_a the group's RPV under arm a, r = rpv_0 averaged over the draws, and money
-    thresholds taken as shares of r, the verdict on treatment t is
+    The most promising treatment has the highest posterior mean RPV of those that nothing
+    speaks for stopping, or of all if something does against each.
+
+    With rpv_a the group's RPV under arm a, and limits that are shares taken of rpv_0 averaged
+    over the draws, the verdict on treatment t is
 
     - SHIP if E[max_a rpv_a - rpv_t] <= loss tolerance, P(lift > 0) > `p_positive` and
       P(lift > practical effect) > `p_better`. The regret is against all arms, so a better
       sibling blocks shipping, while an equal one does not.
     - STOP if P(lift < -practical effect) > `harm` or P(lift > practical effect) <
-      `futility`; without a named treatment, only if every treatment is in that state.
+      `futility`.
     - CONTINUE otherwise, and always if the fit did not converge: neither answer can rest
       on such draws.
 
@@ -43,7 +47,7 @@ def recommend(
         n_so_far: visitors behind the posterior.
         next_size: visitors of the schedule's next round, None when there is none.
         converged: whether the sampler met its limits for what is reported.
-        treatment: the treatment to judge; None takes the highest posterior mean RPV.
+        treatment: the treatment to judge; None takes the most promising one.
         currency: symbol for money in the reason.
 
     Raises:
@@ -53,35 +57,31 @@ def recommend(
     rpv = _finite_rpv(draws, group)
     lift = rpv - rpv[:, :1]
     control = float(rpv[:, 0].mean())
-    practical = thresholds.practical_effect * control
+    practical = in_money(thresholds.practical_effect, control)
+    best = rpv.max(axis=1)
+    better = (lift > practical).mean(axis=0)
+    harmful = (lift < -practical).mean(axis=0)
+    is_open = (better >= thresholds.futility) & (harmful <= thresholds.harm)
     if treatment is None:
-        k = 1 + int(np.argmax(rpv[:, 1:].mean(axis=0)))
-        judged = list(range(1, len(draws.arms)))
+        mean = np.where(is_open | ~is_open[1:].any(), rpv.mean(axis=0), -np.inf)
+        k = 1 + int(np.argmax(mean[1:]))
     elif treatment in draws.arms[1:]:
         k = draws.arms.index(treatment)
-        judged = [k]
     else:
         raise DesignError(
             f"'{treatment}' is not a treatment; the treatments are {list(draws.arms[1:])}."
         )
-    best = rpv.max(axis=1)
-    better = (lift > practical).mean(axis=0)
-    harmful = (lift < -practical).mean(axis=0)
     evidence = _Evidence(
         treatment=draws.arms[k],
         lift=Estimate.from_draws(lift[:, k]),
         relative=float((lift[:, k] / rpv[:, 0]).mean()),
         practical=practical,
-        tolerance=thresholds.loss_tolerance * control,
+        tolerance=in_money(thresholds.loss_tolerance, control),
         positive=float((lift[:, k] > 0).mean()),
         better=float(better[k]),
         harmful=float(harmful[k]),
         loss=float((best - rpv[:, k]).mean()),
-        still_open=tuple(
-            draws.arms[a]
-            for a in judged
-            if better[a] >= thresholds.futility and harmful[a] <= thresholds.harm
-        ),
+        is_open=bool(is_open[k]),
         value_of_round=value_of_one_more_round(rpv, n_so_far=n_so_far, next_size=next_size),
     )
     decision, reason = _verdict(evidence, thresholds, next_size, converged, currency)
@@ -130,7 +130,7 @@ def value_of_one_more_round(
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What a verdict rests on; money per visitor. `still_open`: not yet futile or harmful."""
+    """What a verdict rests on; money per visitor. `is_open`: neither futile nor harmful yet."""
 
     treatment: str
     lift: Estimate
@@ -141,7 +141,7 @@ class _Evidence:
     better: float
     harmful: float
     loss: float
-    still_open: tuple[str, ...]
+    is_open: bool
     value_of_round: float
 
 
@@ -183,7 +183,7 @@ def _verdict(
             f"loss of {loss} per visitor, within the {limit} allowed. It would change if new data "
             "took any of these past its limit."
         )
-    if not e.still_open:
+    if not e.is_open:
         if e.harmful > thresholds.harm:
             p, limit = _beside(e.harmful, thresholds.harm)
             why = (
@@ -199,13 +199,8 @@ def _verdict(
             )
             change = "A smaller practical effect, or another treatment, would change this."
         return Decision.STOP, f"{why}. {change}"
-    others = [name for name in e.still_open if name != e.treatment]
-    hope = ""
-    if e.treatment not in e.still_open and others:
-        names = ", ".join(f"'{name}'" for name in others)
-        hope = f" The evidence against {names} is weaker, so the experiment goes on."
     return Decision.CONTINUE, (
-        f"Not enough evidence to ship '{e.treatment}': {'; '.join(unmet)}.{hope} "
+        f"Not enough evidence to ship '{e.treatment}': {'; '.join(unmet)}. "
         + _next_step(e, next_size, price(e.value_of_round))
     )
 

@@ -9,11 +9,11 @@ import numpy as np
 from pytyche_engine.allocation import Schedule, check_design
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.contracts.cells import Cell
-from pytyche_engine.contracts.decisions import DecisionThresholds
 from pytyche_engine.contracts.errors import DataNotice, DesignError
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.revenue import RefundPolicy, check_metric
 from pytyche_engine.contracts.served import Labels
+from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.decisions import ExpectedLossRule
 from pytyche_engine.experiment.intake import Source
@@ -42,6 +42,7 @@ def sequential_experiment(
     name: str = "experiment",
     metric: str = "revenue_per_visitor",
     currency: str = "$",
+    visitors_per_year: int | None = None,
     refunds: RefundPolicy = "error",
     path: str | Path | None = None,
 ) -> SequentialExperiment:
@@ -67,6 +68,8 @@ def sequential_experiment(
         name: printed, and the key under which magics know it.
         metric: ``"revenue_per_visitor"`` or ``"conversion_rate"``.
         currency: symbol printed with money.
+        visitors_per_year: how many visitors a decision is for; with it, verdicts say what a
+            lift is worth in a year.
         refunds: what negative revenue is: an ``"error"``, set to 0 (``"clip"``), or summed
             with the visitor's other rows (``"net"``).
         path: a folder that keeps the experiment; see `open_experiment`.
@@ -84,6 +87,8 @@ def sequential_experiment(
         )
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise DesignError(f"The seed is {seed!r}; use a whole number, 0 or more.")
+    if visitors_per_year is not None:
+        visitors_per_year = _whole_visitors(visitors_per_year)
     design = check_design(
         treatments=treatments,
         schedule_or_sizes=schedule,
@@ -102,7 +107,7 @@ def sequential_experiment(
         ExperimentSpec(
             design=design,
             columns=_column_mapping(columns, generator),
-            labels=Labels(name, metric, currency),
+            labels=Labels(name, metric, currency, visitors_per_year),
             settings=settings or Settings(),
             graduation_rule=graduation_rule or ExpectedLossRule(),
             thresholds=thresholds or DecisionThresholds(),
@@ -133,6 +138,16 @@ def open_experiment(path: str | Path, generator: Source | None = None) -> Sequen
     if isinstance(generator, ReplaySource):
         generator.continue_after(experiment.seen_visitors)
     return experiment
+
+
+def _whole_visitors(value: object) -> int:
+    if not isinstance(value, bool) and isinstance(value, int | float | np.integer):
+        whole = int(value)
+        if whole == value and whole > 0:
+            return whole
+    raise DesignError(
+        f"'visitors_per_year' is {value!r}; use a whole number of visitors, e.g. 2_000_000."
+    )
 
 
 def _column_mapping(

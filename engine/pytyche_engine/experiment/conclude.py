@@ -7,26 +7,34 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from pytyche_engine.allocation import Design, propose
+from pytyche_engine.allocation import propose
 from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.progress import ProgressReporter
-from pytyche_engine.contracts.decisions import DecisionThresholds, SegmentSearch
+from pytyche_engine.contracts.claims import ClaimLevel
+from pytyche_engine.contracts.decisions import Segment, SegmentSearch
 from pytyche_engine.contracts.effects import GroupDraws
+from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
-from pytyche_engine.contracts.served import Labels, Served
+from pytyche_engine.contracts.rules import Rule
+from pytyche_engine.contracts.served import Served
 from pytyche_engine.contracts.truth import TruthComparison, concat_truth
 from pytyche_engine.decisions import (
+    Horizon,
+    Judged,
     cell_groups,
     compare_arms,
     compare_with_truth,
+    judge,
     observe_cells,
     recommend,
     traffic_split,
 )
 from pytyche_engine.experiment.round import Round, RoundAnalysis
+from pytyche_engine.experiment.state import State, round_seed
 from pytyche_engine.jobs.control import Control
 from pytyche_engine.jobs.events import Stage
 from pytyche_engine.segments import aipw_contrast, discover_segments, doubly_robust_scores
+from pytyche_engine.store.spec import ExperimentSpec
 
 
 def conclude_round(
@@ -34,10 +42,8 @@ def conclude_round(
     served: Sequence[Served],
     cumulative: Observations,
     *,
-    design: Design,
-    labels: Labels,
-    thresholds: DecisionThresholds,
-    seed: int,
+    state: State,
+    spec: ExperimentSpec,
     control: Control,
     progress: ProgressReporter,
     started: float,
@@ -46,18 +52,17 @@ def conclude_round(
 
     Args:
         posterior: fitted on ``cumulative``.
-        served: all rounds so far, the latest last.
+        served: all rounds that are remembered, the latest last.
         cumulative: their visitors together.
-        design: what the operator fixed.
-        labels: names and currency.
-        thresholds: when evidence is enough.
-        seed: of the segment search.
+        state: the rounds before, and what the operator decided.
+        spec: what is fixed for the experiment.
         control: can pause or cancel between steps.
         progress: where stages are reported.
         started: `time.monotonic` when the round's work began.
     """
     latest = served[-1]
     round_idx = latest.plan.round_index
+    design, labels, thresholds = spec.design, spec.labels, spec.thresholds
     progress.stage(Stage.SEGMENTS)
     propensity = cumulative.propensity
     effects = posterior.predict(cumulative.features, propensity=propensity, control=control)
@@ -65,12 +70,17 @@ def conclude_round(
     contrast = aipw_contrast(scores)
     everyone = posterior.effects(cumulative.features, propensity=propensity, control=control)
 
+    of_segments: list[GroupDraws] = []
+
     def group_draws(
         membership: Float[np.ndarray, "n groups"], groups: tuple[str, ...]
     ) -> GroupDraws:
-        return posterior.group_draws(
-            cumulative.features, membership, groups, propensity=propensity, control=control
+        of_segments.append(
+            posterior.group_draws(
+                cumulative.features, membership, groups, propensity=propensity, control=control
+            )
         )
+        return of_segments[-1]
 
     control.checkpoint()
     search = discover_segments(
@@ -80,7 +90,7 @@ def conclude_round(
         best_arm=design.arms[int(everyone.rpv[:, 0].mean(axis=0).argmax())],
         max_depth=design.max_segment_depth,
         min_segment_share=design.min_segment_share,
-        seed=seed,
+        seed=round_seed(spec.seed, round_idx),
     )
     control.checkpoint()
     progress.stage(Stage.PLAN)
@@ -115,6 +125,22 @@ def conclude_round(
         converged=convergence.ok,
         currency=labels.currency,
     )
+    verdicts = tuple(
+        verdict
+        for draws, judged in (
+            (everyone, (Judged("everyone", Rule(), 1.0, ClaimLevel.HONEST_ESTIMATE),)),
+            *((draws, _judged(search.segments)) for draws in of_segments if search.targeting_pays),
+        )
+        for verdict in judge(
+            draws,
+            judged,
+            thresholds,
+            Horizon(round_idx, len(cumulative), next_size, labels.visitors_per_year),
+            converged=convergence.ok,
+            before=state.latest.analysis.verdicts if state.latest else (),
+            currency=labels.currency,
+        )
+    )
     return Round(
         round_idx=round_idx,
         n_rounds=design.schedule.n_rounds,
@@ -123,11 +149,16 @@ def conclude_round(
         plan=latest.plan,
         observations=latest.observations,
         n_cumulative=len(cumulative),
+        remembered_from=served[0].plan.round_index,
         cell_observations=observe_cells(latest.plan, latest.observations, groups, cell_draws),
         analysis=RoundAnalysis(
             comparisons=compare_arms(everyone, 0, cumulative, contrast.lift, contrast.lift_se),
             search=search,
+            best_arm_rpv=Estimate.from_draws(
+                everyone.rpv[:, 0, design.arms.index(search.best_arm)].astype(float)
+            ),
             recommendation=recommendation,
+            verdicts=verdicts,
             is_calibrated=False,
             converged=convergence.ok,
             convergence=convergence,
@@ -140,6 +171,10 @@ def conclude_round(
         posterior=posterior,
         fit_seconds=time.monotonic() - started,
     )
+
+
+def _judged(segments: Sequence[Segment]) -> tuple[Judged, ...]:
+    return tuple(Judged(s.id, s.rule, s.population_share, s.claim_level) for s in segments)
 
 
 def best_probabilities(draws: GroupDraws, group: int) -> Mapping[str, float]:

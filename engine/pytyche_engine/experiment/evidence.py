@@ -11,6 +11,7 @@ from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.decisions import ExpectedLossRule, RoundEvidence, graduation_candidates
 from pytyche_engine.experiment.round import Round
+from pytyche_engine.experiment.state import remembered
 
 
 class Evidence:
@@ -32,9 +33,15 @@ class Evidence:
             return ()
         key = (len(rounds), sustained_rounds)
         if key not in self._known:
+            # A round that was fitted to what is forgotten by now is no evidence any more.
+            first = rounds[-1].remembered_from
             self._known[key] = graduation_candidates(
                 rounds[-1].analysis.segments,
-                [_round_evidence(done, served[: i + 1]) for i, done in enumerate(rounds)],
+                [
+                    _round_evidence(done, remembered(served[: i + 1], first))
+                    for i, done in enumerate(rounds)
+                    if done.remembered_from == first
+                ],
                 rule,
                 next_size=rounds[-1].next_recommendation.n_visitors,
                 sustained_rounds=sustained_rounds,

@@ -12,11 +12,20 @@ from pytyche_engine.contracts.decisions import (
     Segment,
     SegmentSearch,
 )
-from pytyche_engine.contracts.money import amount, percent, probability, probability_of, signed
+from pytyche_engine.contracts.estimates import Estimate
+from pytyche_engine.contracts.money import (
+    amount,
+    cash,
+    percent,
+    probability,
+    probability_of,
+    signed,
+)
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.tables import Table
 from pytyche_engine.contracts.truth import TruthComparison
+from pytyche_engine.contracts.verdicts import Verdict
 
 if TYPE_CHECKING:
     from pytyche_engine.bcf.posterior import Posterior
@@ -34,7 +43,10 @@ class RoundAnalysis:
     Attributes:
         comparisons: each treatment against control.
         search: the segments and what targeting them is worth.
-        recommendation: what to do with the best treatment.
+        best_arm_rpv: RPV if everyone got the best single arm.
+        recommendation: what to do with the most promising treatment.
+        verdicts: one for each treatment, for everyone and, where targeting pays, in each
+            segment.
         is_calibrated: whether intervals were recalibrated.
         converged: whether the sampler's reported quantities met their limits.
         convergence: R-hat and effective sample size of each treatment's lift.
@@ -42,7 +54,9 @@ class RoundAnalysis:
 
     comparisons: tuple[Comparison, ...]
     search: SegmentSearch
+    best_arm_rpv: Estimate
     recommendation: Recommendation
+    verdicts: tuple[Verdict, ...]
     is_calibrated: bool
     converged: bool
     convergence: Convergence
@@ -123,12 +137,45 @@ class RoundAnalysis:
         """What routing by segment is worth against the best single arm."""
         value = self.search.value_of_targeting
         doubt = "" if self.converged else " (unconverged)"
+        rpv = self.best_arm_rpv
+        single = (
+            f"best single arm: {self.search.best_arm}, RPV {amount(rpv.mean)} "
+            f"[{amount(rpv.low)}, {amount(rpv.high)}]"
+        )
         if len(self.segments) == 1:
-            return f"best single arm: {self.search.best_arm}; no split by segment pays{doubt}"
+            return f"{single}; no split by segment pays{doubt}"
         return (
-            f"best single arm: {self.search.best_arm}; routing by segment is worth "
+            f"{single}; routing by segment is worth "
             f"{signed(value.mean)} [{signed(value.low)}, {signed(value.high)}] per visitor more"
             f"{doubt}"
+        )
+
+    def verdict_table(self) -> Table:
+        """One verdict for each treatment, for everyone and in each segment."""
+        rows = [
+            (
+                "everyone" if v.segment == "everyone" else f"{v.segment}: {v.rule}",
+                v.arm,
+                str(v.recommendation.decision),
+                f"{signed(v.worth.per_visitor.mean)} "
+                f"[{signed(v.worth.per_visitor.low)}, {signed(v.worth.per_visitor.high)}]",
+                *("—" if e is None else _sum(e) for e in (v.worth.per_round, v.worth.per_year)),
+                v.claim_level.label,
+            )
+            for v in self.verdicts
+        ]
+        return Table(
+            (
+                "segment",
+                "arm",
+                "verdict",
+                "lift per visitor (80% CI)",
+                "in the next round",
+                "in a year",
+                "claim",
+            ),
+            rows,
+            self.caption,
         )
 
     def __repr__(self) -> str:
@@ -154,6 +201,10 @@ class RoundAnalysis:
         )
 
 
+def _sum(e: Estimate) -> str:
+    return f"{cash(e.mean, '')} [{cash(e.low, '')}, {cash(e.high, '')}]"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Round:
     """A finished round.
@@ -165,7 +216,8 @@ class Round:
         currency: symbol printed with money.
         plan: what was served.
         observations: this round's visitors.
-        n_cumulative: visitors of all rounds so far.
+        n_cumulative: visitors of all rounds so far that are remembered.
+        remembered_from: index of the first round that is.
         cell_observations: how each cell did.
         analysis: what all data so far say.
         next_recommendation: the plan proposed for the next round.
@@ -182,6 +234,7 @@ class Round:
     plan: Plan
     observations: Observations
     n_cumulative: int
+    remembered_from: int
     cell_observations: tuple[CellObservation, ...]
     analysis: RoundAnalysis
     next_recommendation: Plan

@@ -1,18 +1,15 @@
 """The sequential loop: plan, observe, fit, conclude, propose; one round after another."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pytyche_engine.allocation import Design, override
-from pytyche_engine.bcf.fit import fit
-from pytyche_engine.bcf.posterior import Posterior
-from pytyche_engine.bcf.progress import ProgressReporter
+from pytyche_engine.contracts.actions import Action, ForgetBefore
 from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.decisions import GraduationCandidate
 from pytyche_engine.contracts.errors import (
@@ -21,15 +18,15 @@ from pytyche_engine.contracts.errors import (
     UncalibratedWarning,
     UnconvergedWarning,
 )
-from pytyche_engine.contracts.observations import FeatureSchema, Observations, concat
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.experiment import narration
-from pytyche_engine.experiment.conclude import conclude_round
 from pytyche_engine.experiment.evidence import Evidence
+from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
 from pytyche_engine.experiment.round import Round
+from pytyche_engine.experiment.state import State
 from pytyche_engine.jobs import Control, Job
 from pytyche_engine.store.folder import ExperimentFolder, SavedExperiment, SavedRound
 from pytyche_engine.store.spec import ExperimentSpec
@@ -40,23 +37,6 @@ UNCALIBRATED = (
 )
 
 _ASSIGNING = 1  # keeps the random numbers of `assign` apart from those of a fit
-
-
-@dataclass(frozen=True, eq=False)
-class _State:
-    """All that a finished round changes; replaced as a whole, so that no thread sees half."""
-
-    plan: Plan
-    served: tuple[Served, ...] = ()
-    rounds: tuple[Round, ...] = ()
-
-    @property
-    def latest(self) -> Round | None:
-        return self.rounds[-1] if self.rounds else None
-
-    @property
-    def schema(self) -> FeatureSchema | None:
-        return self.served[0].observations.schema if self.served else None
 
 
 class SequentialExperiment:
@@ -84,7 +64,7 @@ class SequentialExperiment:
         self._source = source
         self._folder = folder
         self._lock = threading.Lock()
-        self._state = _State(spec.design.first_plan)
+        self._state = State(spec.design.first_plan)
         self._pending: Served | None = None
         self._job: Job[Round] | None = None
         self._warned = False
@@ -230,6 +210,43 @@ class SequentialExperiment:
             pass
         return self.history
 
+    # What the operator decides
+
+    def forget_before(self, round_number: int) -> None:
+        """Use no visitors of earlier rounds any more, from the next fit on.
+
+        For when a drift alarm says that visitors respond differently since a round. The data
+        stay in `history` and in the folder. Finished rounds keep their conclusions, but those
+        that were fitted to forgotten rounds do not count as sustained evidence.
+
+        Args:
+            round_number: the first round to remember, as rounds are printed: from 1.
+
+        Raises:
+            DesignError: if there is no such finished round, earlier ones are forgotten
+                already, or a round is being worked on.
+        """
+        finished = self.current_round_idx
+        if isinstance(round_number, bool) or not isinstance(round_number, int | np.integer):
+            raise DesignError(f"The round to remember from is {round_number!r}; use its number.")
+        if not 1 <= round_number <= finished:
+            raise DesignError(
+                f"There is no finished round {round_number} to remember from; finished rounds: "
+                f"{finished}."
+            )
+        first = self._state.remembered_from
+        if round_number - 1 <= first:
+            raise DesignError(
+                f"The memory of '{self.name}' begins with round {first + 1} already; give a "
+                "later round."
+            )
+        self._act(ForgetBefore(finished, int(round_number) - 1))
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What the operator decided beside plans, in order."""
+        return self._state.actions
+
     # What it says
 
     def graduation_candidates(
@@ -282,26 +299,31 @@ class SequentialExperiment:
                 for served, done in zip(state.served, state.rounds, strict=True)
             ]
             own_plan = None if state.plan == self.next_recommendation else state.plan
-            folder.create(SavedExperiment(self._spec, tuple(rounds), own_plan))
+            folder.create(SavedExperiment(self._spec, tuple(rounds), own_plan, state.actions))
             self._folder = folder
 
     def restore(self, saved: SavedExperiment) -> None:
         """Take in the rounds of a folder, drawing their conclusions again."""
+        self._state = replace(self._state, actions=saved.actions)
         for one in saved.rounds:
-            served = (*self._state.served, one.served)
-            control, started = Control(), time.monotonic()
-            cumulative = concat([s.observations for s in served])
-            progress = ProgressReporter(control, cumulative, self._spec.settings)
-            done = self._conclude(served, cumulative, one.posterior, control, progress, started)
-            done = replace(done, fit_seconds=one.fit_seconds)
-            self._state = _State(done.next_recommendation, served, (*self._state.rounds, done))
+            self._state = self._state.after(
+                one.served, conclude_again(one, self._state, self._spec)
+            )
         if saved.plan is not None:
             self._state = replace(self._state, plan=saved.plan)
 
     # Inside
 
+    def _act(self, action: Action) -> None:
+        with self._lock:
+            self._check_idle()
+            actions = (*self._state.actions, action)
+            if self._folder is not None:
+                self._folder.write_actions(actions)
+            self._state = replace(self._state, actions=actions)
+
     def _candidates(
-        self, state: _State, sustained_rounds: int | None = None
+        self, state: State, sustained_rounds: int | None = None
     ) -> tuple[GraduationCandidate, ...]:
         return self._evidence.candidates(
             state.rounds, state.served, self._spec.graduation_rule, self.labels, sustained_rounds
@@ -323,9 +345,6 @@ class SequentialExperiment:
                 "it (exp.job.result()) or cancel it (exp.job.cancel())."
             )
 
-    def _round_seed(self, round_idx: int) -> int:
-        return int(np.random.SeedSequence([self._spec.seed, round_idx]).generate_state(1)[0])
-
     def _launch(self, served: Served) -> Job[Round]:
         round_idx = served.plan.round_index
         with self._lock:
@@ -345,50 +364,15 @@ class SequentialExperiment:
         return job
 
     def _work(self, latest: Served, control: Control) -> Round:
-        started = time.monotonic()
-        state = self._state
-        served = (*state.served, latest)
-        cumulative = concat([s.observations for s in served])
-        progress = ProgressReporter(control, cumulative, self._spec.settings)
-        posterior = fit(
-            cumulative,
-            settings=self._spec.settings,
-            seed=self._round_seed(len(state.rounds)),
-            previous=None if state.latest is None else state.latest.posterior,
-            control=control,
-            progress=progress,
-        )
-        done = self._conclude(served, cumulative, posterior, control, progress, started)
+        done = fit_round(latest, self._state, self._spec, control)
         control.checkpoint()
         with self._lock:
             control.seal()
             if self._folder is not None:
-                self._folder.add_round(SavedRound(latest, posterior, done.fit_seconds))
-            self._state = _State(done.next_recommendation, served, (*state.rounds, done))
+                self._folder.add_round(SavedRound(latest, done.posterior, done.fit_seconds))
+            self._state = self._state.after(latest, done)
             self._pending = None
         return done
-
-    def _conclude(
-        self,
-        served: Sequence[Served],
-        cumulative: Observations,
-        posterior: Posterior,
-        control: Control,
-        progress: ProgressReporter,
-        started: float,
-    ) -> Round:
-        return conclude_round(
-            posterior,
-            served,
-            cumulative,
-            design=self.design,
-            labels=self.labels,
-            thresholds=self._spec.thresholds,
-            seed=self._round_seed(len(served) - 1),
-            control=control,
-            progress=progress,
-            started=started,
-        )
 
 
 def _finished(job: Job[Round]) -> Round:

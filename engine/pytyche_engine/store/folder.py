@@ -2,6 +2,7 @@
 
     experiment.json      what is fixed
     plan.json            what the next round serves, where the operator changed it
+    actions.json         what else the operator decided
     rounds/000/          one folder a finished round: plan, visitors, truth, posterior
 
 A round is written beside its place and moved there, and ``experiment.json`` comes last when a
@@ -14,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from pytyche_engine.bcf.posterior import Posterior
+from pytyche_engine.contracts.actions import Action, action_from_dict, action_to_dict
 from pytyche_engine.contracts.errors import StoreError
 from pytyche_engine.contracts.plans import Plan, plan_from_dict, plan_to_dict
 from pytyche_engine.contracts.served import Served
@@ -53,11 +56,13 @@ class SavedExperiment:
         spec: what is fixed.
         rounds: finished rounds, oldest first.
         plan: what the operator chose for the next round; None for what is recommended.
+        actions: what else the operator decided, in order.
     """
 
     spec: ExperimentSpec
     rounds: tuple[SavedRound, ...]
     plan: Plan | None
+    actions: tuple[Action, ...] = ()
 
 
 class ExperimentFolder:
@@ -89,6 +94,8 @@ class ExperimentFolder:
                 self.add_round(done)
             if saved.plan is not None:
                 self.write_plan(saved.plan)
+            if saved.actions:
+                self.write_actions(saved.actions)
             _write_json(self.path / "experiment.json", content)
         except OSError as error:
             raise StoreError(f"The folder '{self.path}' cannot be written: {error}.") from error
@@ -156,6 +163,20 @@ class ExperimentFolder:
         except OSError as error:
             raise StoreError(f"The plan cannot be kept in '{self.path}': {error}.") from error
 
+    def write_actions(self, actions: Sequence[Action]) -> None:
+        """Keep the whole record of the operator's decisions.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        content = {"actions": [action_to_dict(action) for action in actions]}
+        try:
+            _write_json(self.path / "actions.json", content)
+        except OSError as error:
+            raise StoreError(
+                f"What you decided cannot be kept in '{self.path}': {error}."
+            ) from error
+
     def read(self) -> SavedExperiment:
         """Read everything.
 
@@ -173,7 +194,9 @@ class ExperimentFolder:
         rounds = tuple(
             _read_round(place, i, spec.design.arms) for i, place in enumerate(self._places())
         )
-        return SavedExperiment(spec, rounds, self._read_plan(len(rounds), spec.design.arms))
+        return SavedExperiment(
+            spec, rounds, self._read_plan(len(rounds), spec.design.arms), self._read_actions()
+        )
 
     def _place(self, round_index: int) -> Path:
         return self.path / "rounds" / f"{round_index:03d}"
@@ -199,6 +222,15 @@ class ExperimentFolder:
         except _UNREADABLE as error:
             raise _damaged(file, error) from error
         return plan if (plan.round_index, plan.arms) == (round_index, arms) else None
+
+    def _read_actions(self) -> tuple[Action, ...]:
+        file = self.path / "actions.json"
+        if not file.exists():
+            return ()
+        try:
+            return tuple(map(action_from_dict, _read_json(file)["actions"]))
+        except _UNREADABLE as error:
+            raise _damaged(file, error) from error
 
 
 def _read_round(place: Path, round_index: int, arms: tuple[str, ...]) -> SavedRound:

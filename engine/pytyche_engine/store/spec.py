@@ -12,12 +12,12 @@ from pytyche_engine.allocation import (
     Schedule,
 )
 from pytyche_engine.bcf.settings import Settings
-from pytyche_engine.contracts.decisions import DecisionThresholds
 from pytyche_engine.contracts.errors import StoreError
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
 from pytyche_engine.contracts.revenue import RefundPolicy
 from pytyche_engine.contracts.served import Labels
+from pytyche_engine.contracts.thresholds import DecisionThresholds, Money
 from pytyche_engine.decisions import ExpectedLossRule
 
 _SCHEDULES: dict[str, type[Any]] = {
@@ -90,8 +90,8 @@ def spec_from_dict(value: Mapping[str, Any]) -> ExperimentSpec:
         columns=ColumnMapping(**_tuples(value["columns"])),
         labels=Labels(**value["labels"]),
         settings=Settings(**_tuples(value["settings"])),
-        graduation_rule=ExpectedLossRule(**value["graduation_rule"]),
-        thresholds=DecisionThresholds(**value["thresholds"]),
+        graduation_rule=ExpectedLossRule(**_limits(value["graduation_rule"])),
+        thresholds=DecisionThresholds(**_limits(value["thresholds"])),
         refunds=value["refunds"],
         seed=value["seed"],
     )
@@ -111,6 +111,11 @@ def _schedule_from_dict(value: Mapping[str, Any]) -> Schedule:
     fields = {k: v for k, v in _tuples(value).items() if k != "kind"}
     schedule: Schedule = _SCHEDULES[value["kind"]](**fields)
     return schedule
+
+
+def _limits(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Amounts of money, which JSON holds as objects."""
+    return {k: Money(**v) if isinstance(v, dict) else v for k, v in value.items()}
 
 
 def _tuples(value: Mapping[str, Any]) -> dict[str, Any]:

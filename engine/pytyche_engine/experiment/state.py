@@ -1,0 +1,60 @@
+"""What finished rounds and the operator's decisions add up to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytyche_engine.contracts.actions import Action, remembered_from
+from pytyche_engine.contracts.observations import FeatureSchema
+from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.served import Served
+from pytyche_engine.experiment.round import Round
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that changes about an experiment; replaced as a whole, so that no thread sees half.
+
+    Attributes:
+        plan: what the next round serves.
+        served: what every finished round served, and what came of it.
+        rounds: the finished rounds.
+        actions: what the operator decided, in order.
+    """
+
+    plan: Plan
+    served: tuple[Served, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+    @property
+    def latest(self) -> Round | None:
+        """The last finished round."""
+        return self.rounds[-1] if self.rounds else None
+
+    @property
+    def schema(self) -> FeatureSchema | None:
+        """The experiment's features, once there are any."""
+        return self.served[0].observations.schema if self.served else None
+
+    def after(self, served: Served, done: Round) -> "State":
+        """The state once a round is finished: its proposal is what the next one serves."""
+        return State(
+            done.next_recommendation, (*self.served, served), (*self.rounds, done), self.actions
+        )
+
+    @property
+    def remembered_from(self) -> int:
+        """Index of the first round that the next fit uses."""
+        return remembered_from(self.actions, len(self.rounds))
+
+
+def remembered(served: Sequence[Served], first_round: int) -> tuple[Served, ...]:
+    """The rounds that are not forgotten."""
+    return tuple(s for s in served if s.plan.round_index >= first_round)
+
+
+def round_seed(seed: int, round_index: int) -> int:
+    """Seed of everything random in a round."""
+    return int(np.random.SeedSequence([seed, round_index]).generate_state(1)[0])
