@@ -43,9 +43,14 @@ from pytyche_engine.contracts import (
     UnconvergedWarning,
     UniformPolicy,
 )
+from pytyche_engine.experiment import (
+    SequentialExperiment,
+    open_experiment,
+    sequential_experiment,
+)
 from pytyche_engine.experiment import fit_round as loop
-from pytyche_engine.experiment import open_experiment, sequential_experiment
-from pytyche_engine.jobs import JobState, Stage
+from pytyche_engine.experiment.intake import read_served
+from pytyche_engine.jobs import Job, JobState, Stage
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -517,8 +522,8 @@ def test_a_cancelled_fit_leaves_everything_as_it_was_and_its_data_are_used_again
 def test_a_cancel_in_the_last_moment_and_a_finished_round_exclude_each_other():
     exp = experiment()
     with exp._lock:  # the round is concluded, but cannot be handed over yet
-        job = loop.Job(lambda control: exp._work(served, control))
-        served = quietly(loop.read_served, simulated()(0, exp.plan), exp.plan, exp._spec, ())
+        job = Job(lambda control: exp._work(served, control))
+        served = quietly(read_served, simulated()(0, exp.plan), exp.plan, exp._spec, ())
         job.start()
         wait_for = time.monotonic() + 60
         while job.latest is None or job.latest.stage is not Stage.PLAN:
@@ -860,7 +865,7 @@ def test_the_public_door_is_the_same():
     exp = quietly(
         pt.sequential_experiment, schedule=[32], treatments=ARMS, generator=simulated(), seed=1
     )
-    assert isinstance(exp, loop.SequentialExperiment)
+    assert isinstance(exp, SequentialExperiment)
     assert sequential_experiment.__doc__ in pt.sequential_experiment.__doc__
 
 
