@@ -5,18 +5,27 @@ import pytest
 from decision_cases import normal_draws, segment
 
 from pytyche_engine.contracts import (
+    ClaimError,
     ClaimLevel,
     Decision,
     DesignError,
+    Estimate,
     Levels,
     Rule,
     Threshold,
 )
-from pytyche_engine.decisions import ExpectedLossRule, RoundEvidence, graduation_candidates
+from pytyche_engine.decisions import (
+    ExpectedLossRule,
+    RoundEvidence,
+    graduation_candidates,
+    require_claim,
+)
 
+HONEST = ClaimLevel.HONEST_ESTIMATE
 GOOD, BAD = [2.0, 2.3, 1.9], [2.0, 2.01, 1.9]
-S1 = segment("S1", Rule((Threshold("depth", ">", 1.07424),)))
+S1 = segment("S1", Rule((Threshold("depth", ">", 1.07424),)), claim_level=HONEST)
 S2 = segment("S2", Rule((Threshold("depth", "<=", 1.07424),)), claim_level=ClaimLevel.CONFIRMED)
+S1, S2 = (replace(s, held_out=s.gates) for s in (S1, S2))
 
 
 def evidence(*means, n=1000, converged=True, sd=0.03, size=1000.0):
@@ -109,6 +118,37 @@ def test_a_round_that_saw_nobody_of_the_segment_does_not_pass():
     assert candidates([evidence(GOOD, size=0.0), evidence(GOOD)]) == ()
 
 
+def test_exploratory_segments_do_not_graduate():
+    exploratory = replace(S1, claim_level=ClaimLevel.EXPLORATORY)
+    rounds = [evidence(GOOD)] * 2  # asks for one rule: the exploratory one is not even judged
+    assert [c.segment.id for c in candidates(rounds, segments=(exploratory, S2))] == ["S2"]
+    assert candidates(rounds, segments=(exploratory,)) == ()
+
+
+@pytest.mark.parametrize("held_out", [{}, {"low_promo": Estimate(-0.01, -0.2, 0.2, 0.1)}])
+def test_a_treatment_graduates_only_with_a_lift_where_nobody_chose_it(held_out):
+    assert candidates([evidence(GOOD)] * 2, segments=(replace(S1, held_out=held_out),)) == ()
+
+
+def test_a_claim_can_be_required():
+    levels = [ClaimLevel.EXPLORATORY, ClaimLevel.HONEST_ESTIMATE, ClaimLevel.CONFIRMED]
+    assert sorted(levels[::-1]) == levels
+    assert max(levels) is ClaimLevel.CONFIRMED
+    assert ClaimLevel.CONFIRMED >= ClaimLevel.HONEST_ESTIMATE >= ClaimLevel.HONEST_ESTIMATE
+    assert not ClaimLevel.CONFIRMED < ClaimLevel.EXPLORATORY
+    assert not ClaimLevel.EXPLORATORY > ClaimLevel.EXPLORATORY
+    for have in levels:
+        for need in levels:
+            held = replace(S1, claim_level=have, claim_reason="Because.")
+            if levels.index(have) >= levels.index(need):
+                require_claim(held, need)
+            else:
+                with pytest.raises(ClaimError, match=f"'S1' .* is {have.label}: Because"):
+                    require_claim(held, need)
+    with pytest.raises(ClaimError, match=r"same visitors.*'honest estimate' is needed"):
+        require_claim(replace(S1, claim_level=ClaimLevel.EXPLORATORY))
+
+
 def test_nothing_to_judge_gives_nothing():
     assert candidates([]) == ()
     assert candidates([evidence(GOOD)] * 2, segments=()) == ()
@@ -120,7 +160,7 @@ def test_a_candidate_reads_as_in_the_tutorial_and_states_its_claim_level():
         "GraduationCandidate — 'low_promo' @ depth > 1.07424, sustained 3 round(s)",
         "expected loss if shipped: 0.0000/visitor P(lift > 0) > 0.99",
         "value of one more round: 0.0000/visitor",
-        "claim level: exploratory",
+        "claim level: honest estimate",
     ]
     confirmed = candidates([evidence(GOOD)] * 2, segments=(S2,))[0]
     assert "claim level: confirmed" in repr(confirmed)

@@ -854,7 +854,7 @@ def test_a_strong_effect_graduates_once_it_was_sustained():
     assert exp.graduation_candidates(sustained_rounds=3) == ()
     assert exp.confidence == "high"
     assert "confidence is high" in exp.summary
-    assert "low_promo in segment S1 (everyone, honest estimate)" in exp.summary
+    assert "low_promo in segment S0 (everyone, honest estimate)" in exp.summary
     with pytest.raises(DesignError, match="'sustained_rounds' is 0"):
         exp.graduation_candidates(sustained_rounds=0)
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class ClaimLevel(StrEnum):
-    """What supports an estimate.
+    """What supports an estimate. Levels are ordered: ``EXPLORATORY`` is the lowest.
 
     ``EXPLORATORY``: found and estimated on the same rows.
     ``HONEST_ESTIMATE``: estimated on rows that did not choose it.
@@ -19,3 +19,20 @@ class ClaimLevel(StrEnum):
     def label(self) -> str:
         """The level as printed beside a number, e.g. ``"honest estimate"``."""
         return self.value.replace("_", " ")
+
+    # Text compares by the alphabet, in which confirmed is the lowest.
+    def __lt__(self, other: str) -> bool:
+        return _rank(self) < _rank(other)
+
+    def __le__(self, other: str) -> bool:
+        return _rank(self) <= _rank(other)
+
+    def __gt__(self, other: str) -> bool:
+        return _rank(self) > _rank(other)
+
+    def __ge__(self, other: str) -> bool:
+        return _rank(self) >= _rank(other)
+
+
+def _rank(level: str) -> int:
+    return list(ClaimLevel).index(ClaimLevel(level))

@@ -62,7 +62,7 @@ class Segment:
     """A leaf of the policy tree, or everyone.
 
     Attributes:
-        id: short name, e.g. ``"S1"``.
+        id: short name that the segment keeps over rounds, e.g. ``"S1"``; ``"S0"`` is everyone.
         rule: who belongs.
         population_share: share of all visitors so far.
         n_visitors: visitors so far.
@@ -74,6 +74,13 @@ class Segment:
         claim_level: what supports the GATEs.
         probability_positive: per treatment, P(its GATE > 0).
         converged: whether the fit that its figures come from converged.
+        found_in: index of the round that chose its present rule.
+        first_seen: index of the round in which a segment of this id was first found.
+        held_out: per treatment, AIPW estimate of the lift over control on visitors who did not
+            choose the segment, money per visitor. Treatments with too few converters among
+            them are left out.
+        held_out_rows: how many visitors those are.
+        claim_reason: why the claim level is what it is, one sentence.
     """
 
     id: str
@@ -88,6 +95,11 @@ class Segment:
     claim_level: ClaimLevel
     probability_positive: Mapping[str, float] = field(default_factory=dict)
     converged: bool = True
+    found_in: int = 0
+    first_seen: int = 0
+    held_out: Mapping[str, Estimate] = field(default_factory=dict)
+    held_out_rows: int = 0
+    claim_reason: str = ""
 
     @property
     def leader(self) -> str:
@@ -131,12 +143,15 @@ class SegmentSearch:
     Attributes:
         segments: its leaves, largest share first; one segment for everyone when
             personalising does not pay.
-        membership: (n,) index into `segments` of every visitor so far.
+        membership: (n,) index into `segments` of every visitor so far; -1 for one who fits
+            none, with a level that was not there when the rules were found.
         best_arm: the best single arm for everyone.
         value_of_targeting: gain in RPV of the segments' arms over the best single arm,
-            estimated on rows that did not choose the tree; exactly zero for one segment.
+            estimated on rows that did not choose the tree: cross-fitted for a new tree, later
+            rounds for one that was kept; exactly zero for one segment.
         targeting_pays: whether Optimized routes by segment.
         deepest_considered: depth of the deepest tree that was searched.
+        reason: why these segments and not others, one sentence.
     """
 
     segments: tuple[Segment, ...]
@@ -145,6 +160,7 @@ class SegmentSearch:
     value_of_targeting: Estimate
     targeting_pays: bool
     deepest_considered: int
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -266,7 +282,7 @@ class DoublyRobustScores:
     Attributes:
         scores: (n, K) unbiased for each visitor's RPV under each arm, given correct
             recorded probabilities.
-        floored: share of visitors whose recorded probability of their arm was floored.
+        floored: share of visitors with a recorded probability, of any arm, below the floor.
         weight: (n,) weight of each visitor's round by its precision; their mean is one.
     """
 

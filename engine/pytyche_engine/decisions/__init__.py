@@ -11,6 +11,7 @@ from pytyche_engine.decisions.drift import lift_drift as lift_drift
 from pytyche_engine.decisions.graduation import ExpectedLossRule as ExpectedLossRule
 from pytyche_engine.decisions.graduation import RoundEvidence as RoundEvidence
 from pytyche_engine.decisions.graduation import graduation_candidates as graduation_candidates
+from pytyche_engine.decisions.graduation import require_claim as require_claim
 from pytyche_engine.decisions.health import TrafficSplit as TrafficSplit
 from pytyche_engine.decisions.health import traffic_split as traffic_split
 from pytyche_engine.decisions.recommendation import recommend as recommend

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.decisions import (
     Decision,
     GraduationCandidate,
@@ -12,7 +13,7 @@ from pytyche_engine.contracts.decisions import (
     Segment,
 )
 from pytyche_engine.contracts.effects import GroupDraws
-from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.errors import ClaimError, DesignError
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.thresholds import (
     DecisionThresholds,
@@ -91,7 +92,11 @@ def graduation_candidates(
     Each segment of the latest round is put to every past round's posterior by its rule.
     A pair passes a round if the verdict on it there is SHIP under the rule's limits. Rounds
     share data (a posterior is about all rounds so far), so sustained evidence is stable
-    evidence, not independent evidence. Candidates carry their segment's claim level.
+    evidence, not independent evidence.
+
+    Exploratory segments are passed over, and so are treatments whose lift is not above zero on
+    visitors who did not choose the segment: what the posterior says of a segment that its
+    own rows chose is no ground for shipping. Candidates carry their segment's claim level.
 
     Args:
         segments: the latest round's segments.
@@ -109,6 +114,7 @@ def graduation_candidates(
     """
     required = rule.sustained_rounds if sustained_rounds is None else sustained_rounds
     check_sustained_rounds(required)
+    segments = [s for s in segments if s.claim_level >= ClaimLevel.HONEST_ESTIMATE]
     if len(rounds) < required or not segments:
         return ()
     rules = [segment.rule for segment in segments]
@@ -125,7 +131,13 @@ def graduation_candidates(
             streak[pair] += 1
         if not unbroken:
             break
-    held = [pair for pair, count in streak.items() if count >= required]
+    held = [
+        (s, treatment)
+        for (s, treatment), count in streak.items()
+        if count >= required
+        and treatment in segments[s].held_out
+        and segments[s].held_out[treatment].mean > 0
+    ]
     held.sort(key=lambda pair: (pair[0], latest[pair].expected_loss_if_shipped))
     return tuple(
         GraduationCandidate(
@@ -135,6 +147,30 @@ def graduation_candidates(
             latest_recommendation=latest[s, treatment],
         )
         for s, treatment in held
+    )
+
+
+def require_claim(segment: Segment, at_least: ClaimLevel = ClaimLevel.HONEST_ESTIMATE) -> None:
+    """Raise ClaimError unless a segment's claim level is high enough.
+
+    Args:
+        segment: whose estimates a conclusion is to rest on.
+        at_least: the lowest claim level that will do.
+
+    Raises:
+        ClaimError: with the reason for the segment's level.
+    """
+    if segment.claim_level >= at_least:
+        return
+    why = segment.claim_reason or "Found and estimated on the same visitors."
+    needed = f"'{at_least.label}' is needed here"
+    if at_least is ClaimLevel.CONFIRMED:
+        mend = "rounds after the one that found the segment have to estimate it"
+    else:
+        mend = "visitors who did not choose the segment have to estimate it"
+    raise ClaimError(
+        f"Segment '{segment.id}' ({segment.rule}) is {segment.claim_level.label}: {why} {needed}: "
+        f"{mend}. Another round can bring that."
     )
 
 

@@ -195,6 +195,9 @@ def _compare_with_truth(
     if len(truths) < len(served):
         return None
     code = {arm: k for k, arm in enumerate(arms)}
-    arm_of_segment = np.array([code[s.recommended_arm] for s in search.segments])
+    # who fits no segment is served the best single arm
+    arm_of_segment = np.array(
+        [*(code[s.recommended_arm] for s in search.segments), code[search.best_arm]]
+    )
     found = compare_with_truth(concat_truth(truths), cate, arm_of_segment[search.membership])
     return replace(found, converged=converged)

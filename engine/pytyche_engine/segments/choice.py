@@ -38,17 +38,27 @@ _Z_INTERVAL = 1.2815515655446004  # normal quantile at 0.90: the ends of an 80 %
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The tree that is kept.
+    """The tree that a search came to.
 
     Attributes:
         tree: the tree; a single leaf where one arm for everyone is best.
         depth: the depth that it was searched to, 0 for one segment.
         value: cross-fitted gain in RPV over the best single arm; zero for one segment.
+        gain: (n,) the doubly robust gains that `value` is the weighted mean of: every visitor
+            gets the arm of the fold tree that did not see them.
+        fold_trees: for each fold, the tree of the other folds; none for one segment.
     """
 
     tree: PolicyTree
     depth: int
     value: Estimate
+    gain: Float[np.ndarray, " n"]
+    fold_trees: tuple[PolicyTree, ...] = ()
+
+    @property
+    def pays(self) -> bool:
+        """Whether the tree divides visitors."""
+        return len(self.tree.leaves) > 1
 
 
 def search_scores(dr: DoublyRobustScores, effects: VisitorEffects) -> Float[np.ndarray, "n arms"]:
@@ -64,7 +74,7 @@ def choose_tree(
     best: int,
     max_depth: int,
     min_segment_share: float,
-    seed: int,
+    fold: Int[np.ndarray, " n"],
 ) -> Choice:
     """The shallowest tree that pays against the best single arm, or that arm for everyone.
 
@@ -82,62 +92,56 @@ def choose_tree(
         best: code of the best single arm.
         max_depth: deepest search.
         min_segment_share: smallest share of a segment.
-        seed: of the folds.
+        fold: (n,) fold of every visitor, from `draw_folds`.
     """
-    single = Choice(everyone(best), 0, Estimate(0.0, 0.0, 0.0, 0.0, INTERVAL_LEVEL))
     n = len(observations)
+    single = Choice(everyone(best), 0, Estimate(0.0, 0.0, 0.0, 0.0, INTERVAL_LEVEL), np.zeros(n))
     depths = range(1, max_depth + 1) if observations.schema.features and n > N_FOLDS else ()
     scores = search_scores(dr, effects)
-    fold = _folds(observations.arm, seed)
     features, schema = observations.features, observations.schema
     rows = np.arange(n)
-    found: list[_Depth] = []
+    found: list[Choice] = []
     for depth in depths:
         served = np.full(n, best)
+        fold_trees = []
         for held_out in (fold == f for f in range(N_FOLDS)):
             train = np.flatnonzero(~held_out)
             tree = fit_policy_tree(
                 features.iloc[train], schema, scores[train], depth, min_segment_share
             )
             served[held_out] = tree.arms(features.iloc[np.flatnonzero(held_out)], best)
+            fold_trees.append(tree)
         gain = dr.scores[rows, served] - dr.scores[rows, best]
-        errors = _standard_errors(gain, dr.weight)
+        errors = standard_errors(gain, dr.weight)
         if errors <= KEPT_SE:
             continue
         tree = fit_policy_tree(features, schema, scores, depth, min_segment_share)
         on_model = effects.rpv[rows, tree.arms(features, best)].mean()
         agreed = bool(on_model > effects.rpv[:, best].mean())
         if len(tree.leaves) > 1 and (agreed or errors > UNAIDED_SE):
-            found.append(_Depth(depth, tree, gain, pays=errors > AGREED_SE))
-    paying = [d for d in found if d.pays]
+            value = mean_gain(gain, dr.weight)
+            found.append(Choice(tree, depth, value, gain, tuple(fold_trees)))
+    paying = [d for d in found if d.value.mean > AGREED_SE * d.value.sd]
     if not paying:
         return single
-    top = max(paying, key=lambda d: float(weighted_mean(d.gain, dr.weight)[0]))
-    kept = next(d for d in found if _standard_errors(top.gain - d.gain, dr.weight) <= 1)
-    return Choice(kept.tree, kept.depth, _interval(*weighted_mean(kept.gain, dr.weight)))
+    top = max(paying, key=lambda d: d.value.mean)
+    return next(d for d in found if standard_errors(top.gain - d.gain, dr.weight) <= 1)
 
 
-@dataclass(frozen=True, eq=False)
-class _Depth:
-    depth: int
-    tree: PolicyTree
-    gain: Float[np.ndarray, " n"]
-    pays: bool
-
-
-def _standard_errors(values: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"]) -> float:
+def standard_errors(values: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"]) -> float:
     """How many standard errors a weighted mean is above zero; 0 where all values are."""
     mean, se = weighted_mean(values, weight)
     return float(mean / se) if se > 0 else 0.0
 
 
-def _interval(mean: Float[np.ndarray, ""], se: Float[np.ndarray, ""]) -> Estimate:
-    """A mean with the interval of its large-sample normal distribution."""
-    half = _Z_INTERVAL * float(se)
-    return Estimate(float(mean), float(mean) - half, float(mean) + half, float(se))
+def mean_gain(gain: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"]) -> Estimate:
+    """A weighted mean with the interval of its large-sample normal distribution."""
+    mean, se = map(float, weighted_mean(gain, weight))
+    half = _Z_INTERVAL * se
+    return Estimate(mean, mean - half, mean + half, se)
 
 
-def _folds(arm: Int[np.ndarray, " n"], seed: int) -> Int[np.ndarray, " n"]:
+def draw_folds(arm: Int[np.ndarray, " n"], seed: int) -> Int[np.ndarray, " n"]:
     """(n,) fold of every visitor; every fold has its part of each arm."""
     shuffled = np.random.default_rng(seed).permutation(len(arm))
     order = shuffled[np.argsort(arm[shuffled], kind="stable")]

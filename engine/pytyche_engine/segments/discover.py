@@ -1,6 +1,7 @@
 """Which segments to serve, which arm to give each, and what is known of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +12,10 @@ from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
-from pytyche_engine.segments.choice import choose_tree, search_scores
+from pytyche_engine.segments.choice import choose_tree, draw_folds, search_scores
+from pytyche_engine.segments.division import kept, searched
+from pytyche_engine.segments.honest import claim, held_out_lift
+from pytyche_engine.segments.incumbent import incumbent, stays
 from pytyche_engine.segments.scores import doubly_robust_scores
 from pytyche_engine.segments.search import MAX_DEPTH
 from pytyche_engine.segments.stability import stability_scores
@@ -27,18 +31,22 @@ def discover_segments(
     min_segment_share: float = 0.10,
     seed: int = 0,
     n_refits: int = 50,
+    previous: tuple[Segment, ...] = (),
+    used_ids: Collection[str] = (),
 ) -> SegmentSearch:
-    """Search policy trees of every depth and keep one only if routing by it pays.
+    """Divide visitors as in the round before, by a new policy tree, or not at all.
 
-    How the tree is chosen, and what the value of targeting is, is written at
-    `choice.choose_tree`; stability at `stability.stability_scores`. The folds of the
-    cross-fitted value share one fitted model that has seen all rows. AIPW corrections undo
-    that to first order only, so the value leans to the optimistic side where the model
-    overfits.
+    A tree of any depth is searched anew and pays or does not: `choice.choose_tree`. The segments
+    of the round before stay unless they do not pay any more or the new tree is clearly better:
+    `incumbent.stays`. Segments that share members keep their id: `identity.carry_over`. What
+    stability means is written at `stability.stability_scores`.
 
-    GATEs and P(best) come from `group_draws`, which is called once. Segments found on the
-    rows that also estimate them are claimed as exploratory. One segment for everyone was not
-    chosen by the data, so its GATEs are honest estimates.
+    GATEs and P(best) come from `group_draws`, which is called once, and so from all visitors.
+    Beside them stand estimates on visitors who did not choose the segment: of later rounds
+    for rules that were kept, cross-fitted for new ones, everyone for one segment. `honest.claim`
+    says what these support. Cross-fitted trees share one fitted model that has seen all rows;
+    AIPW corrections undo that to first order only, so values and estimates lean to the
+    model's side where it overfits.
 
     Args:
         observations: n visitors, all rounds so far.
@@ -51,9 +59,13 @@ def discover_segments(
         min_segment_share: smallest share of visitors in a segment, up to 0.5.
         seed: of folds and refits.
         n_refits: refits for the stability scores.
+        previous: segments of the round before, as they came from here.
+        used_ids: ids that segments of any earlier round had.
 
     Raises:
-        DesignError: if a setting is out of range, or effects are of other visitors.
+        DesignError: if a setting is out of range, effects are of other visitors, or previous
+            segments are of the latest round.
+        TruthError: if ground truth is passed for observations.
     """
     if not 0 <= max_depth <= MAX_DEPTH:
         raise DesignError(f"The segment depth is {max_depth}; use 0 to {MAX_DEPTH}.")
@@ -62,62 +74,66 @@ def discover_segments(
             f"The smallest segment share is {min_segment_share}; use a share over 0, up to 0.5."
         )
     dr = doubly_robust_scores(observations, effects)
-    best = (
-        int(np.argmax(effects.rpv.mean(axis=0)))
-        if best_arm is None
-        else observations.arms.index(best_arm)
-    )
+    scores = search_scores(dr, effects)
+    arms = observations.arms
+    best = int(np.argmax(effects.rpv.mean(axis=0))) if best_arm is None else arms.index(best_arm)
     fold_seed, refit_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
-    choice = choose_tree(observations, effects, dr, best, max_depth, min_segment_share, fold_seed)
-    leaf = choice.tree.assign(observations.features)
-    by_size = np.argsort(-np.bincount(leaf, minlength=len(choice.tree.leaves)), kind="stable")
-    membership = np.argsort(by_size)[leaf]
-    leaves = [choice.tree.leaves[i] for i in by_size]
+    fold = draw_folds(observations.arm, fold_seed)
+    new = choose_tree(observations, effects, dr, best, max_depth, min_segment_share, fold)
+    there = incumbent(previous, observations, dr, scores, best, fold)
+    division = (
+        kept(there, arms[best])
+        if there is not None and stays(there, new, dr.weight)
+        else searched(new, there, previous, used_ids, observations, fold, dr.weight, arms[best])
+    )
     stability = stability_scores(
-        membership,
-        [leaf.arm for leaf in leaves],
+        division.membership,
+        [part.arm for part in division.parts],
         observations.features,
         observations.schema,
-        search_scores(dr, effects),
+        scores,
         effects.cate_sd,
-        choice.depth,
+        min(division.depth, max_depth),
         min_segment_share,
         refit_seed,
         n_refits,
     )
-    names = tuple(f"S{i + 1}" for i in range(len(leaves)))
-    members = membership[:, None] == np.arange(len(leaves))
-    draws = group_draws(members.astype(float), names)
-    arms = observations.arms
+    members = division.membership[:, None] == np.arange(len(division.parts))
+    draws = group_draws(members.astype(float), tuple(part.id for part in division.parts))
+    latest = int(observations.round_index.max())
     segments = []
-    for i, leaf in enumerate(leaves):
+    for i, part in enumerate(division.parts):
         rpv = draws.rpv[:, i]
         lift = rpv[:, 1:] - rpv[:, :1]
         p_best = np.bincount(rpv.argmax(axis=1), minlength=len(arms)) / len(rpv)
-        segments.append(
-            Segment(
-                id=names[i],
-                rule=leaf.rule,
-                population_share=float(members[:, i].mean()),
-                n_visitors=int(members[:, i].sum()),
-                n_converted=int(observations.converted[members[:, i]].sum()),
-                recommended_arm=arms[leaf.arm],
-                gates={a: Estimate.from_draws(lift[:, t]) for t, a in enumerate(arms[1:])},
-                arm_best_probabilities=dict(zip(arms, p_best.tolist(), strict=True)),
-                stability_score=stability[i],
-                claim_level=ClaimLevel.HONEST_ESTIMATE
-                if len(leaves) == 1
-                else ClaimLevel.EXPLORATORY,
-                probability_positive={
-                    a: float((lift[:, t] > 0).mean()) for t, a in enumerate(arms[1:])
-                },
-            )
+        held = held_out_lift(observations, dr, division.held_out == i)
+        segment = Segment(
+            id=part.id,
+            rule=part.rule,
+            population_share=float(members[:, i].mean()),
+            n_visitors=int(members[:, i].sum()),
+            n_converted=int(observations.converted[members[:, i]].sum()),
+            recommended_arm=arms[part.arm],
+            gates={a: Estimate.from_draws(lift[:, t]) for t, a in enumerate(arms[1:])},
+            arm_best_probabilities=dict(zip(arms, p_best.tolist(), strict=True)),
+            stability_score=stability[i],
+            claim_level=ClaimLevel.EXPLORATORY,
+            probability_positive={
+                a: float((lift[:, t] > 0).mean()) for t, a in enumerate(arms[1:])
+            },
+            found_in=part.found_in,
+            first_seen=part.first_seen,
+            held_out=held.lift,
+            held_out_rows=held.n_rows,
         )
+        level, reason = claim(segment, held, latest, part.claim)
+        segments.append(replace(segment, claim_level=level, claim_reason=reason))
     return SegmentSearch(
         segments=tuple(segments),
-        membership=membership,
+        membership=division.membership,
         best_arm=arms[best],
-        value_of_targeting=choice.value,
+        value_of_targeting=division.value,
         targeting_pays=len(segments) > 1,
         deepest_considered=max_depth,
+        reason=division.reason,
     )

@@ -21,8 +21,10 @@ def doubly_robust_scores(
     correction undoes the model's error on average, so the scores stay unbiased for any
     model as long as the recorded probabilities ``e`` are right.
 
-    Two things reduce variance. Probabilities below `floor` count as `floor` (a small bias
-    towards the model; the share of rows is reported). And each round weighs by the inverse
+    Two things reduce variance. Probabilities below `floor` count as `floor`. That biases the
+    scores of such an arm towards the model for every visitor with such a probability, whichever
+    arm was seen: the share of those visitors is reported (few of them have the arm, as it was
+    improbable). And each round weighs by the inverse
     of its mean score variance, taken as ``mean of sum_a 1 / e[i, a]``: once most traffic is
     routed to one arm, a round says little about the others, and pooling it at full weight
     would drown the rounds that do. One weight a round keeps the mix of visitors within it,
@@ -54,7 +56,7 @@ def doubly_robust_scores(
     weight = per_round[of_round]
     return DoublyRobustScores(
         scores=scores,
-        floored=float(np.mean(observations.propensity[rows, arm] < floor)),
+        floored=float(np.mean((observations.propensity < floor).any(axis=1))),
         weight=weight / weight.mean(),
     )
 

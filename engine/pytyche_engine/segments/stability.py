@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import FeatureSchema
 from pytyche_engine.segments.candidates import Candidates, candidate_splits
+from pytyche_engine.segments.identity import SAME_MEMBERS
 from pytyche_engine.segments.search import route, search_tree
 
 MAX_ROWS = 12_000
@@ -16,9 +17,6 @@ MAX_ROWS = 12_000
 
 BINS_BY_DEPTH = {0: 8, 1: 8, 2: 8, 3: 6}
 """States of a feature in a refit of each depth."""
-
-SAME_MEMBERS = 0.5
-"""Jaccard similarity from which two segments count as the same."""
 
 FIELD_STUMPS = 20
 """Random splits that make up one random field over the features."""
@@ -46,6 +44,8 @@ def stability_scores(
     segment would look stable. A segment is found again if a leaf with its arm has a Jaccard
     similarity of at least `SAME_MEMBERS` with it. With one segment for everyone this is the
     share of refits that choose the same arm.
+
+    A segment that was kept from an earlier round is no exception: refits search anew.
 
     Refits search trees of at most the depth that was chosen, on at most `MAX_ROWS` rows and
     `BINS_BY_DEPTH` bins.
