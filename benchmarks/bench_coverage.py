@@ -144,19 +144,21 @@ OPTIONS = [
     Option("200 mu trees", {"num_trees_mu": 200}),
 ]
 """What the table of options compares: less where a fit takes minutes."""
-OPTION_REPLICATIONS = {5_000: (3, OPTIONS), 30_000: (1, OPTIONS), 200_000: (1, CHEAP_OPTIONS)}
+OPTION_REPLICATIONS: list[tuple[int, Allocation, int, list[Option]]] = [
+    (5_000, "round3", 3, OPTIONS),
+    (5_000, "balanced", 3, OPTIONS),
+    (30_000, "round3", 1, OPTIONS),
+    (30_000, "balanced", 1, OPTIONS),
+    (200_000, "round3", 1, CHEAP_OPTIONS),
+]
 
 
 def option_cases() -> Iterator[tuple[DataSet, Option]]:
     """Every option on the same data sets, the options interleaved."""
-    for n, (count, options) in OPTION_REPLICATIONS.items():
+    for n, allocation, count, options in OPTION_REPLICATIONS:
         for seed in range(count):
-            for allocation in ("round3", "balanced"):
-                for option in options:
-                    yield (
-                        DataSet("clustered_realistic", 0.5, n, 3, allocation, True, seed),
-                        option,
-                    )
+            for option in options:
+                yield DataSet("clustered_realistic", 0.5, n, 3, allocation, True, seed), option
 
 
 # --- running ------------------------------------------------------------------------------

@@ -28,7 +28,10 @@ S2 = segment("S2", Rule((Threshold("depth", "<=", 1.07424),)), claim_level=Claim
 S1, S2 = (replace(s, held_out=s.gates) for s in (S1, S2))
 
 
-def evidence(*means, n=1000, converged=True, sd=0.03, size=1000.0):
+OWN = {"low_promo": S1.gates["low_promo"]}
+
+
+def evidence(*means, index=0, n=1000, converged=True, sd=0.03, size=1000.0):
     """A round whose posterior has these arm means, one list a rule."""
 
     def draws(rules):
@@ -41,7 +44,7 @@ def evidence(*means, n=1000, converged=True, sd=0.03, size=1000.0):
             rpv=np.concatenate([d.rpv for d in per_group], axis=1),
         )
 
-    return RoundEvidence(n, converged, draws)
+    return RoundEvidence(index, n, converged, draws, lambda _rule: OWN)
 
 
 def candidates(rounds, segments=(S1,), rule=None, **options):
@@ -84,7 +87,7 @@ def test_each_segment_is_put_to_every_round_by_its_rule():
         asked.append(tuple(rules))
         return base.draws(rules)
 
-    found = candidates([RoundEvidence(1000, True, draws)] * 2, (S1, S2))
+    found = candidates([replace(base, draws=draws)] * 2, (S1, S2))
     assert asked == [(S1.rule, S2.rule)] * 2
     assert [c.segment.id for c in found] == ["S1"]
 
@@ -98,6 +101,20 @@ def test_the_latest_recommendation_says_ship_and_carries_the_evidence():
     assert (r.decision, r.treatment) == (Decision.SHIP, "low_promo")
     assert r.lift.sd == pytest.approx(0.02 * 2**0.5, rel=0.02)
     assert r.probability_positive > 0.99
+
+
+def test_a_candidate_says_what_each_round_said_by_itself():
+    (c,) = candidates([evidence(BAD, index=0), evidence(GOOD, index=1), evidence(GOOD, index=2)])
+    assert [r.round_index for r in c.rounds] == [1, 2]
+    assert [r.own_lift for r in c.rounds] == [OWN["low_promo"]] * 2
+    assert "round 2: lift +0.3" in repr(c)
+    assert "on its own visitors" in repr(c)
+    silent = [replace(evidence(GOOD), own_lifts=lambda _rule: {})] * 2
+    assert "too few orders of its own" in repr(candidates(silent)[0])
+
+
+def test_a_segment_on_which_the_chains_differ_does_not_graduate():
+    assert candidates([evidence(GOOD)] * 2, (replace(S1, converged=False),)) == ()
 
 
 def test_two_equally_good_treatments_are_both_candidates_smallest_loss_first():
@@ -132,7 +149,7 @@ def test_a_treatment_graduates_only_with_a_lift_where_nobody_chose_it(held_out):
 
 def test_a_claim_can_be_required():
     levels = [ClaimLevel.EXPLORATORY, ClaimLevel.HONEST_ESTIMATE, ClaimLevel.CONFIRMED]
-    assert sorted(levels[::-1]) == levels
+    assert sorted(levels, reverse=True) == [levels[2], levels[1], levels[0]]
     assert max(levels) is ClaimLevel.CONFIRMED
     assert ClaimLevel.CONFIRMED >= ClaimLevel.HONEST_ESTIMATE >= ClaimLevel.HONEST_ESTIMATE
     assert not ClaimLevel.CONFIRMED < ClaimLevel.EXPLORATORY
@@ -160,6 +177,7 @@ def test_a_candidate_reads_as_in_the_tutorial_and_states_its_claim_level():
         "GraduationCandidate — 'low_promo' @ depth > 1.07424, sustained 3 round(s)",
         "expected loss if shipped: 0.0000/visitor P(lift > 0) > 0.99",
         "value of one more round: 0.0000/visitor",
+        *["round 1: lift +0.3000 on all data, +0.2000 [+0.1000, +0.3000] on its own visitors"] * 3,
         "claim level: honest estimate",
     ]
     confirmed = candidates([evidence(GOOD)] * 2, segments=(S2,))[0]

@@ -16,11 +16,11 @@ HORIZON = Horizon(round_index=1, n_so_far=3_000, next_size=8_000, visitors_per_y
 
 def verdicts(mean, sd=0.03, claim=ClaimLevel.HONEST_ESTIMATE, horizon=HORIZON, **more):
     groups = [
-        Judged("everyone", Rule(), 1.0, ClaimLevel.HONEST_ESTIMATE),
-        Judged("S1", DEEP, 0.25, claim),
+        Judged("everyone", Rule(), 1.0, ClaimLevel.HONEST_ESTIMATE, True),
+        Judged("S1", DEEP, 0.25, claim, True),
     ]
     draws = normal_draws(mean, sd, groups=("everyone", "S1"))
-    return judge(draws, groups, DecisionThresholds(), horizon, converged=True, **more)
+    return judge(draws, groups, DecisionThresholds(), horizon, **more)
 
 
 def test_every_arm_has_one_verdict_in_every_group():
@@ -76,10 +76,9 @@ def test_draws_of_other_groups_are_refused():
     with pytest.raises(DesignError, match="2 groups"):
         judge(
             normal_draws([2.0, 2.1, 2.0], 0.1),
-            [Judged(s, Rule(), 1.0, ClaimLevel.HONEST_ESTIMATE) for s in ("everyone", "S1")],
+            [Judged(s, Rule(), 1.0, ClaimLevel.HONEST_ESTIMATE, True) for s in ("everyone", "S1")],
             DecisionThresholds(),
             HORIZON,
-            converged=True,
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytyche_engine.contracts import Decision, GraduationCandidate
+from pytyche_engine.contracts.decisions import SustainedRound
 from pytyche_engine.experiment import narration
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
@@ -42,7 +43,11 @@ def a_round(
 
 def candidates_of(done, count):
     return tuple(
-        GraduationCandidate(ARMS[1], segment, 2, done.analysis.recommendation)
+        GraduationCandidate(
+            ARMS[1],
+            segment,
+            (SustainedRound(done.round_idx, done.analysis.recommendation, None),) * 2,
+        )
         for segment in done.analysis.segments[:count]
     )
 

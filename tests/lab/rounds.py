@@ -10,20 +10,23 @@ from pytyche_engine.contracts.decisions import (
     CellObservation,
     Comparison,
     Decision,
-    DecisionThresholds,
+    DoublyRobustScores,
     Recommendation,
     Segment,
     SegmentSearch,
 )
+from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import FeatureSchema, Observations, Outcome
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
+from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.truth import TruthComparison
 from pytyche_engine.decisions import traffic_split
 from pytyche_engine.experiment.round import Round, RoundAnalysis
 
 ARMS = ("control", "low_promo", "free_ship")
+NO_DRAWS = (np.zeros(0, dtype=int), *(np.zeros((0, 2, 3)) for _ in range(4)))
 
 
 def estimate(mean: float, half: float) -> Estimate:
@@ -132,7 +135,9 @@ def finished_round(
             value_of_targeting=estimate(0.014, 0.02),
             targeting_pays=True,
             deepest_considered=3,
+            draws=GroupDraws(arms, ("S1", "S2"), np.array([1260.0, 740.0]), *NO_DRAWS),
         ),
+        registered=(),
         best_arm_rpv=estimate(2.66, 0.08),
         recommendation=recommendation,
         verdicts=(),
@@ -161,6 +166,7 @@ def finished_round(
         analysis=analysis,
         next_recommendation=plan(index + 1, arms, 4000),
         truth_comparison=truth if with_truth else None,
+        own_scores=DoublyRobustScores(np.zeros((n, len(arms))), 0.0, np.ones(n)),
         traffic=traffic_split(plan(index, arms), observations),
         posterior=None,  # type: ignore[arg-type]  # nothing that shows a round reads it
         fit_seconds=12.5,

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from rounds import ARMS, finished_round
 
-from pytyche_engine.contracts.decisions import GraduationCandidate
+from pytyche_engine.contracts.decisions import GraduationCandidate, SustainedRound
 from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.jobs import Control, FitEvent, InterimLift, Job, Stage
@@ -33,7 +33,8 @@ def a_round(converged: bool, *, one_segment: bool = False) -> Round:
 
 
 def candidate(done: Round) -> GraduationCandidate:
-    return GraduationCandidate(ARMS[1], done.analysis.segments[0], 2, done.analysis.recommendation)
+    found = SustainedRound(done.round_idx, done.analysis.recommendation, None)
+    return GraduationCandidate(ARMS[1], done.analysis.segments[0], (found, found))
 
 
 def printed(show: Callable[[Console], None]) -> str:

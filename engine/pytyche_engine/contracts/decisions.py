@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pytyche_engine.contracts.claims import ClaimLevel
+from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
-from pytyche_engine.contracts.money import amount, probability_is
+from pytyche_engine.contracts.money import amount, probability_is, signed
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.thresholds import DecisionThresholds
 
@@ -81,6 +82,7 @@ class Segment:
             them are left out.
         held_out_rows: how many visitors those are.
         claim_reason: why the claim level is what it is, one sentence.
+        name: what the operator calls it; empty without a name.
     """
 
     id: str
@@ -100,6 +102,12 @@ class Segment:
     held_out: Mapping[str, Estimate] = field(default_factory=dict)
     held_out_rows: int = 0
     claim_reason: str = ""
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """What it is called in tables: its name and id, or its id alone."""
+        return f"{self.name} ({self.id})" if self.name else self.id
 
     @property
     def leader(self) -> str:
@@ -151,6 +159,7 @@ class SegmentSearch:
             rounds for one that was kept; exactly zero for one segment.
         targeting_pays: whether Optimized routes by segment.
         deepest_considered: depth of the deepest tree that was searched.
+        draws: posterior draws of the segments' means, in their order.
         reason: why these segments and not others, one sentence.
     """
 
@@ -160,6 +169,7 @@ class SegmentSearch:
     value_of_targeting: Estimate
     targeting_pays: bool
     deepest_considered: int
+    draws: GroupDraws
     reason: str = ""
 
 
@@ -227,6 +237,33 @@ class CellObservation:
     cell_recorded: bool = True
 
 
+@dataclass(frozen=True)
+class SustainedRound:
+    """One round in which a pair's evidence passed.
+
+    Attributes:
+        round_index: the round, from 0.
+        recommendation: what all data up to that round say.
+        own_lift: AIPW lift of the treatment among that round's own visitors of the segment;
+            None where too few of them spent anything.
+    """
+
+    round_index: int
+    recommendation: Recommendation
+    own_lift: Estimate | None
+
+    def line(self) -> str:
+        """The round's evidence in one line."""
+        own = self.own_lift
+        words = (
+            "too few orders of its own to say"
+            if own is None
+            else f"{signed(own.mean)} [{signed(own.low)}, {signed(own.high)}] on its own visitors"
+        )
+        lift = signed(self.recommendation.lift.mean)
+        return f"round {self.round_index + 1}: lift {lift} on all data, {words}"
+
+
 @dataclass(frozen=True, repr=False)
 class GraduationCandidate:
     """A (treatment, segment) pair whose evidence held over consecutive rounds.
@@ -237,14 +274,22 @@ class GraduationCandidate:
     Attributes:
         treatment: the arm to ship.
         segment: to whom, as the latest round found it.
-        sustained_rounds: consecutive rounds, counted back from the latest, that passed.
-        latest_recommendation: the latest round's evidence on this pair.
+        rounds: the consecutive rounds that passed, the latest last.
     """
 
     treatment: str
     segment: Segment
-    sustained_rounds: int
-    latest_recommendation: Recommendation
+    rounds: tuple[SustainedRound, ...]
+
+    @property
+    def sustained_rounds(self) -> int:
+        """How many consecutive rounds passed, the latest included."""
+        return len(self.rounds)
+
+    @property
+    def latest_recommendation(self) -> Recommendation:
+        """The latest round's evidence on this pair."""
+        return self.rounds[-1].recommendation
 
     @property
     def rule(self) -> Rule:
@@ -264,6 +309,7 @@ class GraduationCandidate:
             f"expected loss if shipped: {amount(latest.expected_loss_if_shipped)}/visitor "
             f"P(lift > 0) {probability_is(latest.probability_positive)}",
             f"value of one more round: {amount(latest.expected_value_of_one_more_round)}/visitor",
+            *(r.line() for r in self.rounds),
             f"claim level: {self.claim_level.label}"
             f"{'' if self.segment.converged else ', unconverged'}",
         )

@@ -35,6 +35,20 @@ class GroupDraws:
     conversion_part: Float[np.ndarray, "draws groups arms"]
     severity_part: Float[np.ndarray, "draws groups arms"]
 
+    def of(self, group: int) -> "GroupDraws":
+        """The draws of one group."""
+        one = slice(group, group + 1)
+        return GroupDraws(
+            self.arms,
+            self.groups[one],
+            self.size[one],
+            self.chain,
+            self.conversion[:, one],
+            self.rpv[:, one],
+            self.conversion_part[:, one],
+            self.severity_part[:, one],
+        )
+
     @property
     def lift(self) -> Float[np.ndarray, "draws groups arms"]:
         """(S, G, K) RPV of each arm less control's; zero for control."""

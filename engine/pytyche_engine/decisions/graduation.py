@@ -1,6 +1,6 @@
 """Which (treatment, segment) pairs are ready for the operator to ship."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,11 @@ from pytyche_engine.contracts.decisions import (
     GraduationCandidate,
     Recommendation,
     Segment,
+    SustainedRound,
 )
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.errors import ClaimError, DesignError
+from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.thresholds import (
     DecisionThresholds,
@@ -67,15 +69,20 @@ class RoundEvidence:
     """What one round's own posterior can say about any rule.
 
     Attributes:
+        round_index: the round, from 0.
         n_cumulative: visitors behind that posterior.
         converged: whether its fit converged; an unconverged round never passes.
         draws: group draws of that round's posterior, one group for each rule in their order,
             over the visitors it had seen. A rule that held for nobody has size 0.
+        own_lifts: each treatment's AIPW lift among the round's own visitors whom a rule holds
+            for; treatments with too few converters among them are left out.
     """
 
+    round_index: int
     n_cumulative: int
     converged: bool
     draws: Callable[[Sequence[Rule]], GroupDraws]
+    own_lifts: Callable[[Rule], Mapping[str, Estimate]]
 
 
 def graduation_candidates(
@@ -94,7 +101,8 @@ def graduation_candidates(
     share data (a posterior is about all rounds so far), so sustained evidence is stable
     evidence, not independent evidence.
 
-    Exploratory segments are passed over, and so are treatments whose lift is not above zero on
+    Exploratory segments are passed over, as are those on which the chains do not agree, and
+    treatments whose lift is not above zero on
     visitors who did not choose the segment: what the posterior says of a segment that its
     own rows chose is no ground for shipping. Candidates carry their segment's claim level.
 
@@ -114,40 +122,29 @@ def graduation_candidates(
     """
     required = rule.sustained_rounds if sustained_rounds is None else sustained_rounds
     check_sustained_rounds(required)
-    segments = [s for s in segments if s.claim_level >= ClaimLevel.HONEST_ESTIMATE]
+    segments = [s for s in segments if s.claim_level >= ClaimLevel.HONEST_ESTIMATE and s.converged]
     if len(rounds) < required or not segments:
         return ()
     rules = [segment.rule for segment in segments]
-    streak: dict[tuple[int, str], int] = {}
-    latest: dict[tuple[int, str], Recommendation] = {}
+    held: dict[tuple[int, str], list[SustainedRound]] = {}
     for back, evidence in enumerate(reversed(rounds)):
         passed = _passing(evidence, rules, rule.thresholds, next_size, currency)
-        if back == 0:
-            latest = passed
-            streak = dict.fromkeys(passed, 1)
-            continue
-        unbroken = [pair for pair, count in streak.items() if count == back and pair in passed]
-        for pair in unbroken:
-            streak[pair] += 1
+        unbroken = [p for p in passed if back == 0 or len(held.get(p, ())) == back]
+        for s, treatment in unbroken:
+            own = evidence.own_lifts(rules[s]).get(treatment)
+            found = SustainedRound(evidence.round_index, passed[s, treatment], own)
+            held.setdefault((s, treatment), []).append(found)
         if not unbroken:
             break
-    held = [
-        (s, treatment)
-        for (s, treatment), count in streak.items()
-        if count >= required
+    candidates = [
+        (s, GraduationCandidate(treatment, segments[s], tuple(reversed(found))))
+        for (s, treatment), found in held.items()
+        if len(found) >= required
         and treatment in segments[s].held_out
         and segments[s].held_out[treatment].mean > 0
     ]
-    held.sort(key=lambda pair: (pair[0], latest[pair].expected_loss_if_shipped))
-    return tuple(
-        GraduationCandidate(
-            treatment=treatment,
-            segment=segments[s],
-            sustained_rounds=streak[s, treatment],
-            latest_recommendation=latest[s, treatment],
-        )
-        for s, treatment in held
-    )
+    candidates.sort(key=lambda c: (c[0], c[1].latest_recommendation.expected_loss_if_shipped))
+    return tuple(candidate for _, candidate in candidates)
 
 
 def require_claim(segment: Segment, at_least: ClaimLevel = ClaimLevel.HONEST_ESTIMATE) -> None:

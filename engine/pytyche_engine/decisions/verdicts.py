@@ -24,12 +24,14 @@ class Judged:
         rule: who belongs.
         share: its share of all visitors.
         claim_level: what supports its estimates.
+        converged: whether the sampler met its limits for the group.
     """
 
     segment: str
     rule: Rule
     share: float
     claim_level: ClaimLevel
+    converged: bool
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,6 @@ def judge(
     thresholds: DecisionThresholds,
     horizon: Horizon,
     *,
-    converged: bool,
     before: Sequence[Verdict] = (),
     currency: str = "$",
 ) -> tuple[Verdict, ...]:
@@ -69,7 +70,6 @@ def judge(
         groups: what is judged.
         thresholds: when evidence is enough.
         horizon: the round, and the visitors that money is summed over.
-        converged: whether the sampler met its limits for what is reported.
         before: the verdicts of the round before, to say what changed.
         currency: symbol for money in sentences.
 
@@ -92,7 +92,7 @@ def judge(
                 thresholds,
                 n_so_far=horizon.n_so_far,
                 next_size=horizon.next_size,
-                converged=converged,
+                converged=group.converged,
                 treatment=treatment,
                 currency=currency,
             )

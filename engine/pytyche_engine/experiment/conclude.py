@@ -10,8 +10,10 @@ from jaxtyping import Float
 from pytyche_engine.allocation import propose
 from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.progress import ProgressReporter
+from pytyche_engine.contracts.actions import registered_segments, segment_names
 from pytyche_engine.contracts.claims import ClaimLevel
-from pytyche_engine.contracts.decisions import Segment, SegmentSearch
+from pytyche_engine.contracts.convergence import Convergence
+from pytyche_engine.contracts.decisions import DoublyRobustScores, Segment, SegmentSearch
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
@@ -33,7 +35,12 @@ from pytyche_engine.experiment.round import Round, RoundAnalysis
 from pytyche_engine.experiment.state import State, round_seed
 from pytyche_engine.jobs.control import Control
 from pytyche_engine.jobs.events import Stage
-from pytyche_engine.segments import aipw_contrast, discover_segments, doubly_robust_scores
+from pytyche_engine.segments import (
+    aipw_contrast,
+    discover_segments,
+    doubly_robust_scores,
+    follow_segments,
+)
 from pytyche_engine.store.spec import ExperimentSpec
 
 
@@ -62,25 +69,19 @@ def conclude_round(
     """
     latest = served[-1]
     round_idx = latest.plan.round_index
-    design, labels, thresholds = spec.design, spec.labels, spec.thresholds
+    design, labels = spec.design, spec.labels
     progress.stage(Stage.SEGMENTS)
     propensity = cumulative.propensity
     effects = posterior.predict(cumulative.features, propensity=propensity, control=control)
     scores = doubly_robust_scores(cumulative, effects)
-    contrast = aipw_contrast(scores)
     everyone = posterior.effects(cumulative.features, propensity=propensity, control=control)
-
-    of_segments: list[GroupDraws] = []
 
     def group_draws(
         membership: Float[np.ndarray, "n groups"], groups: tuple[str, ...]
     ) -> GroupDraws:
-        of_segments.append(
-            posterior.group_draws(
-                cumulative.features, membership, groups, propensity=propensity, control=control
-            )
+        return posterior.group_draws(
+            cumulative.features, membership, groups, propensity=propensity, control=control
         )
-        return of_segments[-1]
 
     control.checkpoint()
     search = discover_segments(
@@ -91,14 +92,34 @@ def conclude_round(
         max_depth=design.max_segment_depth,
         min_segment_share=design.min_segment_share,
         seed=round_seed(spec.seed, round_idx),
+        previous=state.latest.analysis.segments if state.latest else (),
+        used_ids=frozenset(s.id for r in state.rounds for s in r.analysis.segments),
     )
     control.checkpoint()
+    registered, registered_draws = follow_segments(
+        registered_segments(state.actions, len(state.rounds)), cumulative, scores, group_draws
+    )
     progress.stage(Stage.PLAN)
     convergence = posterior.convergence(everyone)
+    names = segment_names(state.actions)
     search = replace(
-        search, segments=tuple(replace(s, converged=convergence.ok) for s in search.segments)
+        search, segments=_checked(search.segments, search.draws, posterior, convergence, names)
     )
-    next_size = design.schedule.next_round_size(round_idx + 1)
+    if registered_draws is not None:
+        registered = _checked(registered, registered_draws, posterior, convergence, names)
+    horizon = Horizon(
+        round_idx,
+        len(cumulative),
+        design.schedule.next_round_size(round_idx + 1),
+        labels.visitors_per_year,
+    )
+    judged: list[tuple[GroupDraws, tuple[Judged, ...]]] = [
+        (everyone, (Judged("everyone", Rule(), 1.0, ClaimLevel.HONEST_ESTIMATE, convergence.ok),))
+    ]
+    if search.targeting_pays:
+        judged.append((search.draws, _judged(search.segments)))
+    if registered_draws is not None:
+        judged.append((registered_draws, _judged(registered)))
     groups = cell_groups(latest.plan, latest.observations)
     cell_draws = posterior.group_draws(
         latest.observations.features,
@@ -107,40 +128,8 @@ def conclude_round(
         propensity=latest.observations.propensity,
         control=control,
     )
-    next_plan = propose(
-        search,
-        design.arms,
-        best_probabilities(everyone, 0),
-        round_index=round_idx + 1,
-        n_visitors=next_size,
-        min_control_weight=design.min_control_weight,
-        min_explore_weight=design.min_explore_weight,
-    )
-    recommendation = recommend(
-        everyone,
-        0,
-        thresholds,
-        n_so_far=len(cumulative),
-        next_size=next_size,
-        converged=convergence.ok,
-        currency=labels.currency,
-    )
-    verdicts = tuple(
-        verdict
-        for draws, judged in (
-            (everyone, (Judged("everyone", Rule(), 1.0, ClaimLevel.HONEST_ESTIMATE),)),
-            *((draws, _judged(search.segments)) for draws in of_segments if search.targeting_pays),
-        )
-        for verdict in judge(
-            draws,
-            judged,
-            thresholds,
-            Horizon(round_idx, len(cumulative), next_size, labels.visitors_per_year),
-            converged=convergence.ok,
-            before=state.latest.analysis.verdicts if state.latest else (),
-            currency=labels.currency,
-        )
-    )
+    contrast = aipw_contrast(scores)
+    own = np.ones(len(latest.observations))
     return Round(
         round_idx=round_idx,
         n_rounds=design.schedule.n_rounds,
@@ -154,18 +143,49 @@ def conclude_round(
         analysis=RoundAnalysis(
             comparisons=compare_arms(everyone, 0, cumulative, contrast.lift, contrast.lift_se),
             search=search,
+            registered=registered,
             best_arm_rpv=Estimate.from_draws(
                 everyone.rpv[:, 0, design.arms.index(search.best_arm)].astype(float)
             ),
-            recommendation=recommendation,
-            verdicts=verdicts,
+            recommendation=recommend(
+                everyone,
+                0,
+                spec.thresholds,
+                n_so_far=len(cumulative),
+                next_size=horizon.next_size,
+                converged=convergence.ok,
+                currency=labels.currency,
+            ),
+            verdicts=tuple(
+                verdict
+                for draws, of in judged
+                for verdict in judge(
+                    draws,
+                    of,
+                    spec.thresholds,
+                    horizon,
+                    before=state.latest.analysis.verdicts if state.latest else (),
+                    currency=labels.currency,
+                )
+            ),
             is_calibrated=False,
             converged=convergence.ok,
             convergence=convergence,
         ),
-        next_recommendation=next_plan,
+        next_recommendation=propose(
+            search,
+            design.arms,
+            best_probabilities(everyone, 0),
+            round_index=round_idx + 1,
+            n_visitors=horizon.next_size,
+            min_control_weight=design.min_control_weight,
+            min_explore_weight=design.min_explore_weight,
+        ),
         truth_comparison=_compare_with_truth(
             served, design.arms, effects.cate, search, convergence.ok
+        ),
+        own_scores=DoublyRobustScores(
+            scores.scores[-len(latest.observations) :], scores.floored, own
         ),
         traffic=traffic_split(latest.plan, latest.observations),
         posterior=posterior,
@@ -173,8 +193,31 @@ def conclude_round(
     )
 
 
+def _checked(
+    segments: Sequence[Segment],
+    draws: GroupDraws,
+    posterior: Posterior,
+    everyone: Convergence,
+    names: Mapping[str, str],
+) -> tuple[Segment, ...]:
+    """Segments with their names, and with whether the chains agree on them and on everyone."""
+    found = []
+    for g, segment in enumerate(segments):
+        own = posterior.convergence(draws.of(g))
+        found.append(
+            replace(
+                segment,
+                converged=everyone.ok and own.ok,
+                name=names.get(segment.id, segment.name),
+            )
+        )
+    return tuple(found)
+
+
 def _judged(segments: Sequence[Segment]) -> tuple[Judged, ...]:
-    return tuple(Judged(s.id, s.rule, s.population_share, s.claim_level) for s in segments)
+    return tuple(
+        Judged(s.id, s.rule, s.population_share, s.claim_level, s.converged) for s in segments
+    )
 
 
 def best_probabilities(draws: GroupDraws, group: int) -> Mapping[str, float]:

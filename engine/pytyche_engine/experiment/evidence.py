@@ -1,17 +1,19 @@
 """Evidence of past rounds on the latest round's segments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pytyche_engine.contracts.decisions import GraduationCandidate
 from pytyche_engine.contracts.effects import GroupDraws
+from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import concat
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.decisions import ExpectedLossRule, RoundEvidence, graduation_candidates
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.experiment.state import remembered
+from pytyche_engine.segments import held_out_lift
 
 
 class Evidence:
@@ -36,7 +38,7 @@ class Evidence:
             # A round that was fitted to what is forgotten by now is no evidence any more.
             first = rounds[-1].remembered_from
             self._known[key] = graduation_candidates(
-                rounds[-1].analysis.segments,
+                rounds[-1].analysis.all_segments,
                 [
                     _round_evidence(done, remembered(served[: i + 1], first))
                     for i, done in enumerate(rounds)
@@ -82,6 +84,14 @@ def _round_evidence(done: Round, served: Sequence[Served]) -> RoundEvidence:
             severity_part=spread(some.severity_part),
         )
 
+    def own_lifts(rule: Rule) -> Mapping[str, Estimate]:
+        rows = rule.matches(done.observations.features)
+        return held_out_lift(done.observations, done.own_scores, rows).lift
+
     return RoundEvidence(
-        n_cumulative=done.n_cumulative, converged=done.analysis.converged, draws=draws
+        round_index=done.round_idx,
+        n_cumulative=done.n_cumulative,
+        converged=done.analysis.converged,
+        draws=draws,
+        own_lifts=own_lifts,
     )

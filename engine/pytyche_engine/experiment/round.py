@@ -1,13 +1,16 @@
 """One finished round: everything that was served, seen, concluded and proposed."""
 
 import html
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytyche_engine.contracts.convergence import Convergence
 from pytyche_engine.contracts.decisions import (
     CellObservation,
     Comparison,
+    DoublyRobustScores,
     Recommendation,
     Segment,
     SegmentSearch,
@@ -43,6 +46,7 @@ class RoundAnalysis:
     Attributes:
         comparisons: each treatment against control.
         search: the segments and what targeting them is worth.
+        registered: segments that the operator registered, in that order.
         best_arm_rpv: RPV if everyone got the best single arm.
         recommendation: what to do with the most promising treatment.
         verdicts: one for each treatment, for everyone and, where targeting pays, in each
@@ -54,6 +58,7 @@ class RoundAnalysis:
 
     comparisons: tuple[Comparison, ...]
     search: SegmentSearch
+    registered: tuple[Segment, ...]
     best_arm_rpv: Estimate
     recommendation: Recommendation
     verdicts: tuple[Verdict, ...]
@@ -65,6 +70,20 @@ class RoundAnalysis:
     def segments(self) -> tuple[Segment, ...]:
         """The discovered segments, largest first."""
         return self.search.segments
+
+    @property
+    def all_segments(self) -> tuple[Segment, ...]:
+        """The discovered segments, then the registered ones."""
+        return (*self.search.segments, *self.registered)
+
+    def named(self, names: Mapping[str, str]) -> "RoundAnalysis":
+        """The same with segments called by these names, which are by id."""
+
+        def called(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+            return tuple(replace(s, name=names.get(s.id, "")) for s in segments)
+
+        search = replace(self.search, segments=called(self.search.segments))
+        return replace(self, search=search, registered=called(self.registered))
 
     @property
     def label(self) -> str:
@@ -112,18 +131,26 @@ class RoundAnalysis:
         """Each segment with the lift of its leading treatment."""
         rows = [
             (
-                f"{s.id}: {s.rule}",
+                f"{s.label}: {s.rule}",
                 f"{s.population_share:.0%}",
-                f"{s.gate_arm} {signed(s.gate_estimate)} "
-                f"[{signed(s.gate_ci[0])}, {signed(s.gate_ci[1])}]",
-                f"{s.stability_score:.2f}",
+                f"{s.gate_arm} {_interval(s.gates[s.gate_arm])}",
+                "—" if s.gate_arm not in s.held_out else _interval(s.held_out[s.gate_arm]),
+                "—" if math.isnan(s.stability_score) else f"{s.stability_score:.2f}",
                 f"{s.leader} {probability_of('P', s.arm_best_probabilities[s.leader])}",
-                s.claim_level.label,
+                s.claim_level.label + ("" if s.converged else ", unconverged"),
             )
-            for s in self.segments
+            for s in self.all_segments
         ]
         return Table(
-            ("segment", "share", "GATE (80% CI)", "stability", "leader", "claim"),
+            (
+                "segment",
+                "share",
+                "GATE (80% CI)",
+                "held-out GATE (80% CI)",
+                "stability",
+                "leader",
+                "claim",
+            ),
             rows,
             self.caption,
         )
@@ -157,8 +184,7 @@ class RoundAnalysis:
                 "everyone" if v.segment == "everyone" else f"{v.segment}: {v.rule}",
                 v.arm,
                 str(v.recommendation.decision),
-                f"{signed(v.worth.per_visitor.mean)} "
-                f"[{signed(v.worth.per_visitor.low)}, {signed(v.worth.per_visitor.high)}]",
+                _interval(v.worth.per_visitor),
                 *("—" if e is None else _sum(e) for e in (v.worth.per_round, v.worth.per_year)),
                 v.claim_level.label,
             )
@@ -201,6 +227,10 @@ class RoundAnalysis:
         )
 
 
+def _interval(e: Estimate) -> str:
+    return f"{signed(e.mean)} [{signed(e.low)}, {signed(e.high)}]"
+
+
 def _sum(e: Estimate) -> str:
     return f"{cash(e.mean, '')} [{cash(e.low, '')}, {cash(e.high, '')}]"
 
@@ -222,6 +252,7 @@ class Round:
         analysis: what all data so far say.
         next_recommendation: the plan proposed for the next round.
         truth_comparison: estimates against planted truth, where there is any.
+        own_scores: doubly robust scores of this round's visitors.
         traffic: whether visitors arrived as planned.
         posterior: the fitted model of all data so far.
         fit_seconds: wall time from data to conclusions.
@@ -239,6 +270,7 @@ class Round:
     analysis: RoundAnalysis
     next_recommendation: Plan
     truth_comparison: TruthComparison | None
+    own_scores: DoublyRobustScores
     traffic: "TrafficSplit"
     posterior: "Posterior"
     fit_seconds: float

@@ -11,8 +11,9 @@ import pandas as pd
 from pytyche_engine.allocation import Design, override
 from pytyche_engine.contracts.actions import Action, ForgetBefore
 from pytyche_engine.contracts.cells import Cell
-from pytyche_engine.contracts.decisions import GraduationCandidate
+from pytyche_engine.contracts.decisions import GraduationCandidate, Segment
 from pytyche_engine.contracts.errors import (
+    ClaimError,
     DesignError,
     PytycheWarning,
     UncalibratedWarning,
@@ -21,11 +22,13 @@ from pytyche_engine.contracts.errors import (
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.contracts.warn import warn
+from pytyche_engine.decisions import require_claim
 from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.evidence import Evidence
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
 from pytyche_engine.experiment.round import Round
+from pytyche_engine.experiment.segment_book import SegmentBook
 from pytyche_engine.experiment.state import State
 from pytyche_engine.jobs import Control, Job
 from pytyche_engine.store.folder import ExperimentFolder, SavedExperiment, SavedRound
@@ -243,6 +246,11 @@ class SequentialExperiment:
         self._act(ForgetBefore(finished, int(round_number) - 1))
 
     @property
+    def segments(self) -> SegmentBook:
+        """The latest round's segments: rename, register, retire, and their history."""
+        return SegmentBook(lambda: self._state, self._act)
+
+    @property
     def actions(self) -> tuple[Action, ...]:
         """What the operator decided beside plans, in order."""
         return self._state.actions
@@ -258,6 +266,44 @@ class SequentialExperiment:
     def has_graduation_candidate(self) -> bool:
         """Whether any pair is ready to ship under the experiment's rule."""
         return bool(self.graduation_candidates())
+
+    def graduate(self, treatment: str, segment: str) -> GraduationCandidate:
+        """The candidate for a pair, or an error that says what its evidence lacks.
+
+        Nothing is shipped: the candidate is what a rollout can be decided on.
+
+        Args:
+            treatment: the arm.
+            segment: id or name of a segment of the latest round.
+
+        Raises:
+            ClaimError: if the segment is exploratory, or the evidence was not sustained.
+            DesignError: if there is no such segment or treatment.
+        """
+        mine = self.segments[segment]
+        if treatment not in self.design.arms[1:]:
+            raise DesignError(
+                f"'{treatment}' is not a treatment; they are {list(self.design.arms[1:])}."
+            )
+        require_claim(mine)
+        for candidate in self.graduation_candidates():
+            if (candidate.treatment, candidate.segment.id) == (treatment, mine.id):
+                return candidate
+        needed = self._spec.graduation_rule.sustained_rounds
+        raise ClaimError(
+            f"'{treatment}' has not met the graduation rule for {mine.label} in {needed} "
+            f"consecutive round(s). {self._reason(treatment, mine)}"
+        )
+
+    def _reason(self, treatment: str, segment: Segment) -> str:
+        """The latest verdict's reason on a pair."""
+        latest = self.latest
+        verdicts = () if latest is None else latest.analysis.verdicts
+        where = segment.id if segment.rule.clauses else "everyone"
+        return next(
+            (v.recommendation.reason for v in verdicts if (v.segment, v.arm) == (where, treatment)),
+            "",
+        )
 
     def has_credible_segments(self, stability: float = narration.CREDIBLE_STABILITY) -> bool:
         """Whether a segment of the latest round is stable and responds."""
@@ -304,7 +350,7 @@ class SequentialExperiment:
 
     def restore(self, saved: SavedExperiment) -> None:
         """Take in the rounds of a folder, drawing their conclusions again."""
-        self._state = replace(self._state, actions=saved.actions)
+        self._state = self._state.with_actions(saved.actions)
         for one in saved.rounds:
             self._state = self._state.after(
                 one.served, conclude_again(one, self._state, self._spec)
@@ -317,10 +363,10 @@ class SequentialExperiment:
     def _act(self, action: Action) -> None:
         with self._lock:
             self._check_idle()
-            actions = (*self._state.actions, action)
+            state = self._state.with_actions((*self._state.actions, action))
             if self._folder is not None:
-                self._folder.write_actions(actions)
-            self._state = replace(self._state, actions=actions)
+                self._folder.write_actions(state.actions)
+            self._state = state
 
     def _candidates(
         self, state: State, sustained_rounds: int | None = None

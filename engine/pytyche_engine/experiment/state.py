@@ -1,11 +1,11 @@
 """What finished rounds and the operator's decisions add up to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pytyche_engine.contracts.actions import Action, remembered_from
+from pytyche_engine.contracts.actions import Action, remembered_from, segment_names
 from pytyche_engine.contracts.observations import FeatureSchema
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.served import Served
@@ -43,6 +43,12 @@ class State:
         return State(
             done.next_recommendation, (*self.served, served), (*self.rounds, done), self.actions
         )
+
+    def with_actions(self, actions: tuple[Action, ...]) -> "State":
+        """The state with another record of decisions; names show in all rounds at once."""
+        names = segment_names(actions)
+        rounds = tuple(replace(r, analysis=r.analysis.named(names)) for r in self.rounds)
+        return replace(self, actions=actions, rounds=rounds)
 
     @property
     def remembered_from(self) -> int:

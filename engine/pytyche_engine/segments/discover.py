@@ -135,5 +135,6 @@ def discover_segments(
         value_of_targeting=division.value,
         targeting_pays=len(segments) > 1,
         deepest_considered=max_depth,
+        draws=draws,
         reason=division.reason,
     )
