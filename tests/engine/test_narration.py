@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytyche_engine.contracts import Decision, GraduationCandidate
+from pytyche_engine.contracts import ClaimLevel, Decision, GraduationCandidate, Rule
 from pytyche_engine.contracts.decisions import SustainedRound
+from pytyche_engine.contracts.verdicts import Verdict, Worth
 from pytyche_engine.experiment import narration
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
@@ -77,7 +78,7 @@ def test_sentences_and_predicates_agree(
     done = rounds[-1]
     candidates = candidates_of(done, n_candidates)
     credible = narration.credible_segments(done)
-    level = narration.confidence(done, candidates)
+    level = narration.confidence(rounds, candidates)
     text = narration.summary(rounds, candidates, plan(n_rounds))
 
     assert f"{n_rounds} round(s) completed; confidence is {level}." in text
@@ -107,10 +108,44 @@ def test_sentences_and_predicates_agree(
 
 def test_every_level_of_confidence_occurs():
     levels = {
-        narration.confidence(a_round(decision=d), candidates_of(a_round(), n))
+        narration.confidence([a_round(decision=d)], candidates_of(a_round(), n))
         for d, n in itertools.product(Decision, (0, 1))
-    } | {narration.confidence(a_round(converged=False), ())}
+    } | {narration.confidence([a_round(converged=False)], ())}
     assert levels == {"high", "medium", "low"}
+
+
+def test_a_stop_has_to_last_before_it_is_sure():
+    stop = a_round(decision=Decision.STOP)
+    assert narration.confidence([stop], ()) == "medium"
+    assert narration.confidence([a_round(), stop], ()) == "medium"
+    assert narration.confidence([stop, stop], ()) == "high"
+
+
+def test_exploratory_and_unconverged_segments_are_not_credible():
+    done = a_round()
+    for change in ({"claim_level": ClaimLevel.EXPLORATORY}, {"converged": False}):
+        changed = tuple(replace(s, **change) for s in done.analysis.segments)
+        search = replace(done.analysis.search, segments=changed)
+        other = replace(done, analysis=replace(done.analysis, search=search))
+        assert narration.credible_segments(other) == ()
+
+
+def test_a_segment_with_another_verdict_is_named_as_an_exception():
+    done = a_round(decision=Decision.SHIP)
+    main = done.analysis.recommendation
+    stop = replace(main, decision=Decision.STOP, reason="It does harm there.")
+    verdicts = tuple(
+        Verdict(where, rule, found, ClaimLevel.CONFIRMED, Worth(main.lift, None, None), "")
+        for where, rule, found in (
+            ("everyone", Rule(), main),
+            *((s.id, s.rule, main if s.id == "S1" else stop) for s in done.analysis.segments),
+        )
+    )
+    told = replace(done, analysis=replace(done.analysis, verdicts=verdicts))
+    text = narration.summary([told], (), plan(2))
+    assert "one arm for everyone; on 'low_promo' for some of them it is: STOP in S2" in text
+    assert "in S1" not in text
+    assert "for some of them" not in narration.summary([done], (), plan(2))
 
 
 def test_stability_can_be_asked_for():
@@ -126,7 +161,7 @@ def test_a_changed_verdict_is_told_with_both_verdicts():
 
 
 def test_before_the_first_round():
-    assert narration.confidence(None, ()) == "low"
+    assert narration.confidence([], ()) == "low"
     assert narration.summary([], (), plan(0)) == (
         "No round has run yet. Next round: 2,000 visitors, split control 5%, explore 95%."
     )

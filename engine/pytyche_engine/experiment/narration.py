@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.decisions import Decision, GraduationCandidate, Segment
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.experiment.round import Round
@@ -13,28 +14,38 @@ CREDIBLE_STABILITY = 0.80
 def credible_segments(done: Round, stability: float = CREDIBLE_STABILITY) -> tuple[Segment, ...]:
     """Segments that refits find again and in which some arm's effect is not zero.
 
-    None without convergence: such draws support no claim about anybody.
+    Exploratory ones are not credible, and without convergence none is: such draws support no
+    claim about anybody.
     """
     if not done.analysis.converged:
         return ()
     return tuple(
         s
         for s in done.analysis.segments
-        if s.rule.clauses and s.stability_score >= stability and s.is_effective
+        if s.rule.clauses
+        and s.stability_score >= stability
+        and s.is_effective
+        and s.converged
+        and s.claim_level >= ClaimLevel.HONEST_ESTIMATE
     )
 
 
-def confidence(done: Round | None, candidates: Sequence[GraduationCandidate]) -> str:
+def confidence(rounds: Sequence[Round], candidates: Sequence[GraduationCandidate]) -> str:
     """How settled the experiment is.
 
     High: the fit converged, and the latest verdict is SHIP with a sustained candidate, or
-    STOP with none. Medium: a sustained candidate, a credible segment or a settled verdict,
-    but not these together. Low otherwise, and always without convergence.
+    STOP with none and for the second round in a row. Medium: a sustained candidate, a credible
+    segment or a settled verdict, but not these together. Low otherwise, and always without
+    convergence.
     """
-    if done is None or not done.analysis.converged:
+    if not rounds or not rounds[-1].analysis.converged:
         return "low"
+    done = rounds[-1]
     decision = done.analysis.recommendation.decision
-    if (decision is Decision.SHIP and candidates) or (decision is Decision.STOP and not candidates):
+    lasting = len(rounds) > 1 and rounds[-2].analysis.recommendation.decision is decision
+    if (decision is Decision.SHIP and candidates) or (
+        decision is Decision.STOP and lasting and not candidates
+    ):
         return "high"
     if candidates or credible_segments(done) or decision is not Decision.CONTINUE:
         return "medium"
@@ -46,11 +57,20 @@ def summary(rounds: Sequence[Round], candidates: Sequence[GraduationCandidate], 
     if not rounds:
         return "No round has run yet. " + _next_round(plan)
     done = rounds[-1]
-    level = confidence(done, candidates)
+    level = confidence(rounds, candidates)
     paragraphs = [
         f"{len(rounds)} round(s) completed; confidence is {level}. "
         f"Latest: {done.summary_one_line()}",
-        " ".join([done.analysis.recommendation.reason, _segments(done), _change(rounds)]).strip(),
+        " ".join(
+            part
+            for part in (
+                done.analysis.recommendation.reason,
+                _segments(done),
+                _exceptions(done),
+                _change(rounds),
+            )
+            if part
+        ),
         _next_round(plan),
         _candidates(candidates),
     ]
@@ -65,10 +85,32 @@ def _segments(done: Round) -> str:
     if not found:
         if not done.analysis.converged:
             return f"Nothing can be said of the {of} before a fit converges."
-        return f"None of the {of} is both stable over refits and clearly different from zero."
+        return (
+            f"None of the {of} is stable over refits, clearly different from zero and estimated "
+            "on visitors who did not choose it."
+        )
     names = ", ".join(f"{s.id} ({s.rule})" for s in found)
     respond = "is stable and responds" if len(found) == 1 else "are stable and respond"
     return f"Of the {of}, {len(found)} {respond}: {names}."
+
+
+def _exceptions(done: Round) -> str:
+    """Segments whose verdict on the recommended treatment is not everyone's."""
+    main = done.analysis.recommendation
+    other = [
+        v
+        for v in done.analysis.verdicts
+        if v.segment != "everyone"
+        and v.arm == main.treatment
+        and v.recommendation.decision is not main.decision
+    ]
+    if not other or not done.analysis.converged:
+        return ""
+    what = "; ".join(f"{v.recommendation.decision} in {v.segment} ({v.rule})" for v in other)
+    return (
+        f"That is the verdict on one arm for everyone; on '{main.treatment}' for some of them it "
+        f"is: {what}."
+    )
 
 
 def _change(rounds: Sequence[Round]) -> str:

@@ -314,7 +314,7 @@ class SequentialExperiment:
     def confidence(self) -> str:
         """``"high"``, ``"medium"`` or ``"low"``; see `narration.confidence`."""
         state = self._state
-        return narration.confidence(state.latest, self._candidates(state))
+        return narration.confidence(state.rounds, self._candidates(state))
 
     @property
     def summary(self) -> str:
