@@ -12,6 +12,7 @@ from pytyche_engine.decisions.graduation import ExpectedLossRule as ExpectedLoss
 from pytyche_engine.decisions.graduation import RoundEvidence as RoundEvidence
 from pytyche_engine.decisions.graduation import graduation_candidates as graduation_candidates
 from pytyche_engine.decisions.health import TrafficSplit as TrafficSplit
+from pytyche_engine.decisions.health import traffic_over_rounds as traffic_over_rounds
 from pytyche_engine.decisions.health import traffic_split as traffic_split
 from pytyche_engine.decisions.recommendation import recommend as recommend
 from pytyche_engine.decisions.recommendation import (
