@@ -1,5 +1,6 @@
 """What a round's draws allow to conclude."""
 
+from pytyche_engine.decisions.balance import covariate_balance as covariate_balance
 from pytyche_engine.decisions.cells import CellGroups as CellGroups
 from pytyche_engine.decisions.cells import cell_groups as cell_groups
 from pytyche_engine.decisions.cells import observe_cells as observe_cells
