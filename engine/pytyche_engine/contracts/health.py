@@ -144,6 +144,7 @@ class SeverityStatistic:
                     f"{told:.1%}"
                 )
             case "skew":
+                seen, told = round(seen, 2) + 0.0, round(told, 2) + 0.0  # no negative zero
                 return (
                     f"log revenue has skewness {signed(seen, 2)} around the model's mean; the "
                     f"model expects {signed(told, 2)}"

@@ -5,6 +5,7 @@ from pytyche_engine.decisions.cells import CellGroups as CellGroups
 from pytyche_engine.decisions.cells import cell_groups as cell_groups
 from pytyche_engine.decisions.cells import observe_cells as observe_cells
 from pytyche_engine.decisions.contrasts import compare_arms as compare_arms
+from pytyche_engine.decisions.converters import converters_by_segment as converters_by_segment
 from pytyche_engine.decisions.crosscheck import cross_check_arms as cross_check_arms
 from pytyche_engine.decisions.crosscheck import cross_check_cells as cross_check_cells
 from pytyche_engine.decisions.crosscheck import weighted_estimate as weighted_estimate
@@ -19,4 +20,5 @@ from pytyche_engine.decisions.recommendation import recommend as recommend
 from pytyche_engine.decisions.recommendation import (
     value_of_one_more_round as value_of_one_more_round,
 )
+from pytyche_engine.decisions.severity_check import check_severity as check_severity
 from pytyche_engine.decisions.truth import compare_with_truth as compare_with_truth
