@@ -1,5 +1,6 @@
 """Whether a round was served, recorded and modelled as it should have been."""
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,7 @@ from pytyche_engine.contracts.drift import DriftCheck
 from pytyche_engine.contracts.health import (
     BalanceCheck,
     ConverterCheck,
+    ConverterCount,
     SeverityCheck,
     TrafficSplit,
     p_phrase,
@@ -111,7 +113,16 @@ class RoundHealth:
                 if balance
                 else "nothing to compare",
             ),
-            ("drift", lamps["drift"], change.sentence(self.currency) if change else "not watched"),
+            (
+                "drift",
+                lamps["drift"],
+                "not watched"
+                if change is None
+                else change.sentence(self.currency)
+                if change.alarm
+                else f"nothing beyond chance; clearest: '{change.arm}' in '{change.segment}' "
+                f"({p_phrase(change.p_value)})",
+            ),
             (
                 "model fit",
                 lamps["model_fit"],
@@ -120,8 +131,9 @@ class RoundHealth:
             (
                 "converters",
                 lamps["converters"],
-                ", ".join(f"{r.converters} of '{r.arm}' in '{r.segment}'" for r in few)
-                or ("enough everywhere" if self.converters else "not counted"),
+                f"few of {_listed(few)}"
+                if few
+                else ("enough everywhere" if self.converters else "not counted"),
             ),
         ]
         return Table(("check", "state", "finding"), rows)
@@ -130,7 +142,8 @@ class RoundHealth:
         return "\n".join((self.table().text(), *self.alarms))
 
     def _repr_html_(self) -> str:
-        return self.table().html()
+        alarms = "".join(f"<li>{html.escape(alarm)}</li>" for alarm in self.alarms)
+        return self.table().html() + (f"<ul>{alarms}</ul>" if alarms else "")
 
     def _traffic_alarms(self) -> list[str]:
         act = (
@@ -182,10 +195,8 @@ class RoundHealth:
         few = self.converters.few if self.converters else ()
         if self.converters is None or not few:
             return []
-        listed = ", ".join(f"'{r.arm}' in '{r.segment}' ({r.converters})" for r in few[:5])
-        more = f" and {len(few) - 5} more" if len(few) > 5 else ""
         return [
-            f"Fewer than {self.converters.fewest:.0f} converters: {listed}{more}. Estimates there "
+            f"Fewer than {self.converters.fewest:.0f} converters: {_listed(few)}. Estimates there "
             "rest on the prior and on other segments more than on their own visitors; give them "
             "traffic or merge the segment."
         ]
@@ -199,3 +210,9 @@ def _lamp(known: bool, *, alarm: bool = False, warn: bool = False) -> Lamp:
 
 def _split_lamp(split: TrafficSplit) -> Lamp:
     return _lamp(split.p_value is not None, alarm=split.alarm)
+
+
+def _listed(few: tuple[ConverterCount, ...]) -> str:
+    """The first five, and how many more."""
+    listed = ", ".join(f"'{r.arm}' in '{r.segment}' ({r.converters})" for r in few[:5])
+    return listed + (f" and {len(few) - 5} more" if len(few) > 5 else "")
