@@ -1,4 +1,6 @@
-"""Sample ratio mismatch against scipy's own test, and against simulated traffic."""
+"""Sample ratio mismatch against scipy's own tests, and against simulated traffic."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from pytyche_engine.contracts import (
     Plan,
     UniformPolicy,
 )
-from pytyche_engine.decisions.health import traffic_split
+from pytyche_engine.decisions.health import TILTS, traffic_over_rounds, traffic_split
 
 ARMS = ("control", "a", "b")
 PLAN = Plan(
@@ -116,3 +118,118 @@ def test_nothing_recorded_is_not_checked():
     split = traffic_split(PLAN, seen(np.full(10, -1), np.zeros(10, dtype=np.int64)))
     assert split.p_value is None
     assert not split.alarm
+
+
+def two_cells(explore: float) -> Plan:
+    """A round's plan of two cells; what they serve does not matter here."""
+    cells = (Cell("explore", UniformPolicy(ARMS), explore),)
+    return replace(PLAN, cells=(*cells, Cell("optimized", UniformPolicy(ARMS), 1 - explore)))
+
+
+def only_cells(plan: Plan, counts: list[int]) -> tuple[Plan, Observations]:
+    n = sum(counts)
+    names = tuple(cell.id for cell in plan.cells)
+    cell = np.repeat(np.arange(len(counts)), counts)
+    return plan, seen(cell, np.zeros(n, dtype=np.int64), cells=names)
+
+
+def only_arms(p: np.ndarray, arm: np.ndarray) -> tuple[Plan, Observations]:
+    return PLAN, seen(np.full(len(arm), -1), arm, p)
+
+
+def test_rounds_give_the_mean_of_scipys_likelihood_ratios():
+    plans, counts = [two_cells(0.5), two_cells(0.2)], [[560, 440], [450, 1550]]
+    e_values = []
+    for cell in (0, 1):
+        for tilt in TILTS:
+            log_ratio = 0.0
+            for plan, seen_counts in zip(plans, counts, strict=True):
+                fair = np.array([c.weight for c in plan.cells])
+                odds = np.where(np.arange(2) == cell, np.exp(tilt), 1.0) * fair
+                log_ratio += stats.multinomial.logpmf(
+                    seen_counts, sum(seen_counts), odds / odds.sum()
+                ) - stats.multinomial.logpmf(seen_counts, sum(seen_counts), fair)
+            e_values.append(np.exp(log_ratio))
+    split = traffic_over_rounds([only_cells(*r) for r in zip(plans, counts, strict=True)])
+    # Arms were not recorded: their e-process is 1.
+    assert split.p_value == pytest.approx(2 / (1 + np.mean(e_values)), rel=1e-9)
+    assert (split.worst, split.kind) == ("explore", "cell")
+    assert (split.observed, split.expected) == (1010, 900.0)
+
+
+def test_visitors_count_against_their_own_probabilities():
+    p = np.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6], [0.1, 0.9, 0.0]])[np.arange(60) % 3]
+    arm = np.where(np.arange(60) % 3 == 2, 1, np.arange(60) % 4 // 2)
+    one_by_one = [
+        np.prod(
+            [np.exp(t * (z == a)) / (1 + np.expm1(t) * e[a]) for z, e in zip(arm, p, strict=True)]
+        )
+        for a in range(3)
+        for t in TILTS
+    ]
+    expected = 2 / (1 + np.mean(one_by_one))
+    assert 1e-6 < expected < 0.5
+    assert traffic_over_rounds([only_arms(p, arm)]).p_value == pytest.approx(expected)
+
+
+def test_looking_after_every_round_alarms_no_more_often_than_it_says():
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(600):
+        rounds, lead = [], np.zeros(3)
+        for n in (100, 200, 200, 400):
+            # A policy by visitor that follows what was seen, as Thompson sampling does.
+            odds = 0.1 + rng.random((4, 3)) ** 2 + np.maximum(lead, 0)
+            p = (odds / odds.sum(axis=1, keepdims=True))[rng.integers(0, 4, n)]
+            arm = (rng.random(n)[:, None] > p.cumsum(axis=1)).sum(axis=1)
+            lead = (np.bincount(arm, minlength=3) - p.sum(axis=0)) / np.sqrt(n)
+            rounds.append(only_arms(p, arm))
+        p_value = traffic_over_rounds(rounds).p_value
+        assert p_value is not None
+        found.append(p_value)
+    # The bound is for any stopping; a maximum over four rounds stays below it.
+    assert np.mean(np.array(found) <= 0.1) <= 0.1
+    assert np.mean(np.array(found) <= 0.5) > 0.01  # and is not idle
+    # The p-value only falls as rounds come in.
+    by_round = [traffic_over_rounds(rounds[: r + 1]).p_value for r in range(4)]
+    assert by_round == sorted(by_round, reverse=True)
+
+
+def test_two_per_cent_lost_in_one_arm_is_found_over_rounds():
+    rng = np.random.default_rng(4)
+    rounds = []
+    for n, share in ((100_000, 1 / 3), (200_000, 0.5), (400_000, 0.6)):
+        fair = np.array([0.4 * (1 - share), 0.6 * (1 - share), share])
+        arm = rng.choice(3, n, p=fair)
+        kept = (arm != 2) | (rng.random(n) > 0.02)
+        rounds.append(only_arms(np.tile(fair, (int(kept.sum()), 1)), arm[kept]))
+    assert not traffic_over_rounds(rounds[:1]).alarm  # too few visitors to tell
+    split = traffic_over_rounds(rounds)
+    assert split.alarm
+    assert (split.worst, split.kind) == ("b", "arm")
+    assert "Arm 'b'" in split.sentence
+
+
+def test_a_cell_of_a_later_plan_is_checked_and_a_stray_one_is_an_alarm():
+    first = only_cells(two_cells(0.5), [500, 500])
+    late = replace(PLAN, cells=(*two_cells(0.5).cells[:1], Cell("new", UniformPolicy(ARMS), 0.5)))
+    assert not traffic_over_rounds([first, only_cells(late, [2_000, 2_000])]).alarm
+    split = traffic_over_rounds([first, only_cells(late, [2_200, 1_800])])
+    assert split.alarm
+    assert split.worst == "new"
+    stray = (
+        PLAN,
+        seen(
+            np.repeat([0, 1, 2, 3], [200, 300, 499, 1]),
+            np.zeros(1000, dtype=np.int64),
+            cells=("control", "explore", "optimized", "stray"),
+        ),
+    )
+    split = traffic_over_rounds([first, stray])
+    assert (split.p_value, split.worst) == (0.0, "stray")
+
+
+def test_rounds_with_nothing_recorded_are_not_checked():
+    nothing = (PLAN, seen(np.full(10, -1), np.zeros(10, dtype=np.int64)))
+    assert traffic_over_rounds([nothing]).p_value is None
+    assert traffic_over_rounds([]).p_value is None
