@@ -128,22 +128,22 @@ def test_a_finer_tree_keeps_the_id_of_the_segment_it_shares_most_with():
 def test_segments_go_when_they_do_not_pay_any_more():
     went = 0
     for seed in range(4):
-        first, second = play([(4_000, by_recency), (12_000, no_effect)], seed)
+        first, second = play([(4_000, by_recency), (6_000, no_effect)], seed)
         assert first.targeting_pays
         if not second.targeting_pays:
             went += 1
             (everyone,) = second.segments
             assert (everyone.id, str(everyone.rule)) == ("S0", "everyone")
             assert everyone.claim_level is ClaimLevel.HONEST_ESTIMATE
-            assert everyone.held_out_rows == len(second.membership) == 16_000
+            assert everyone.held_out_rows == len(second.membership) == 10_000
             assert second.reason.startswith("The segments of the round before do not pay any more")
     assert went >= 1  # by design half the time: the gain on later visitors is as often above zero
 
 
 def test_ids_of_segments_that_went_are_not_given_again():
     _, nobody, again = play(
-        [(4_000, by_recency), (20_000, lambda f: np.tile([0.05, 0.02, 0.02], (len(f), 1))),
-         (30_000, lambda f: by_recency(f, 0.9))]
+        [(4_000, by_recency), (8_000, lambda f: np.tile([0.05, 0.02, 0.02], (len(f), 1))),
+         (12_000, lambda f: by_recency(f, 0.9))]
     )  # fmt: skip
     assert [s.id for s in nobody.segments] == ["S0"]
     assert {s.id for s in again.segments} == {"S3", "S4"}
@@ -152,7 +152,7 @@ def test_ids_of_segments_that_went_are_not_given_again():
 
 def test_a_kept_segment_takes_the_arm_that_scores_best_now():
     first, second = play(
-        [(6_000, by_recency), (24_000, lambda f: by_recency(f, 0.2) + np.array([0, 0, 0.01]))]
+        [(6_000, by_recency), (12_000, lambda f: by_recency(f, 0.2) + np.array([0, 0, 0.01]))]
     )
     for one in (first, second):
         assert {s.recommended_arm for s in one.segments} == {"low_promo", "free_ship"}
@@ -209,9 +209,9 @@ def test_segments_of_the_latest_round_are_no_previous_ones(steady):
 
 
 def test_held_out_intervals_cover_new_and_kept_segments():
-    """About 80 % of 50 intervals each; 200 longer runs gave 76 to 84 %."""
+    """About 80 % of 40 intervals each; 200 longer runs gave 76 to 84 %."""
     hits = {0: [], 1: []}
-    for seed in range(12):
+    for seed in range(10):
         for i, search in enumerate(play([(3_000, by_recency)] * 2, seed)):
             big = visitors(20_000, np.random.default_rng(99))
             for s in search.segments:
@@ -221,5 +221,5 @@ def test_held_out_intervals_cover_new_and_kept_segments():
                         e = s.held_out[arm]
                         hits[i].append(e.low <= rpv[a] - rpv[0] <= e.high)
     for i in (0, 1):
-        assert len(hits[i]) >= 40
+        assert len(hits[i]) >= 30
         assert 0.65 < np.mean(hits[i]) < 0.93
