@@ -127,17 +127,17 @@ def test_a_finer_tree_keeps_the_id_of_the_segment_it_shares_most_with():
 
 def test_segments_go_when_they_do_not_pay_any_more():
     went = 0
-    for seed in range(4):
-        first, second = play([(4_000, by_recency), (6_000, no_effect)], seed)
+    for seed in range(3):
+        first, second = play([(4_000, by_recency), (12_000, no_effect)], seed)
         assert first.targeting_pays
         if not second.targeting_pays:
             went += 1
             (everyone,) = second.segments
             assert (everyone.id, str(everyone.rule)) == ("S0", "everyone")
             assert everyone.claim_level is ClaimLevel.HONEST_ESTIMATE
-            assert everyone.held_out_rows == len(second.membership) == 10_000
+            assert everyone.held_out_rows == len(second.membership) == 16_000
             assert second.reason.startswith("The segments of the round before do not pay any more")
-    assert went >= 1  # by design half the time: the gain on later visitors is as often above zero
+    assert went >= 1  # noise above zero keeps the others
 
 
 def test_ids_of_segments_that_went_are_not_given_again():
