@@ -53,10 +53,12 @@ def hurdle(
     conversion: np.ndarray,
     rng: np.random.Generator,
     shares: tuple[float, ...] = (2 / 3, 1 / 6, 1 / 6),
+    round_index: int = 0,
 ) -> Observations:
     """Most spend nothing; converters spend log-normal amounts with mean 50."""
     n = len(features)
-    seen = observe(features, conversion, np.tile(shares, (n, 1)), rng, lambda n, _: np.zeros(n))
+    propensity = np.tile(shares, (n, 1))
+    seen = observe(features, conversion, propensity, rng, lambda n, _: np.zeros(n), round_index)
     amount = 50 * np.exp(rng.normal(-0.125, 0.5, n))
     revenue = np.where(rng.random(n) < seen.revenue, amount, 0.0)
     return Observations(**{**seen.__dict__, "revenue": revenue})

@@ -1,4 +1,4 @@
-"""Features that are the outcome in disguise."""
+"""Features that are the outcome in disguise, and planted truth where it must not go."""
 
 from dataclasses import replace
 
@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from pytyche_engine.contracts.errors import DataError, TruthError
 from pytyche_engine.contracts.observations import FeatureKind, FeatureSchema, LeftOut
+from pytyche_engine.contracts.truth import GroundTruth
 
 _FEW_CONVERTERS = 10
 _BY_CHANCE = 1e-9
@@ -45,6 +47,53 @@ def leave_out_copies(
                     "list it in ColumnMapping(ignore=...)."
                 )
     return replace(schema, features=tuple(kept), left_out=tuple(left_out)), tuple(notices)
+
+
+def refuse_truth(value: object) -> None:
+    """Raise TruthError if a value is ground truth. For functions that analyse.
+
+    Type checkers refuse it as well; notebooks have none.
+    """
+    if isinstance(value, GroundTruth):
+        raise TruthError(
+            "Ground truth was passed where visitors are analysed. Pass the round's Observations; "
+            "only a truth comparison takes the GroundTruth."
+        )
+
+
+def refuse_truth_columns(features: pd.DataFrame, truth: GroundTruth) -> None:
+    """Raise DataError if a feature is what was planted: a model given it knows the answer.
+
+    Features are compared with every arm's conversion, severity, RPV and CATE. A quantity that is
+    the same for all visitors tells nothing and is let pass.
+
+    Args:
+        features: (n rows) feature frame of a round.
+        truth: what was planted, row for row.
+    """
+    planted = {
+        (name, arm): column
+        for name, arms in (
+            ("conversion", truth.arms),
+            ("severity", truth.arms),
+            ("rpv", truth.arms),
+            ("cate", truth.arms[1:]),
+        )
+        for arm, column in zip(arms, getattr(truth, name).T, strict=True)
+        if np.ptp(column) > 0
+    }
+    for feature in features:
+        if features[feature].dtype.kind != "f":
+            continue
+        values = features[feature].to_numpy(dtype=float)
+        for (name, arm), column in planted.items():
+            if np.allclose(values, column, rtol=1e-6, atol=0):
+                raise DataError(
+                    f"The feature '{feature}' is the planted {name} of arm '{arm}'",
+                    column=str(feature),
+                    mend="Return truth beside the frame, not in it, or list the column in "
+                    "ColumnMapping(ignore=...).",
+                )
 
 
 def _switched_on(values: pd.Series, kind: FeatureKind) -> Bool[np.ndarray, " n"] | None:

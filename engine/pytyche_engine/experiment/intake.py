@@ -10,6 +10,7 @@ from pytyche_engine.contracts.arms import propensity_columns
 from pytyche_engine.contracts.door import read_round
 from pytyche_engine.contracts.errors import DataError, DesignError
 from pytyche_engine.contracts.features import prepare_features
+from pytyche_engine.contracts.leaks import refuse_truth_columns
 from pytyche_engine.contracts.observations import ColumnMapping, FeatureSchema, Observations
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.served import Served
@@ -127,3 +128,4 @@ def _check_truth(truth: object, observations: Observations) -> None:
                 f"visitors and {expected[1]} arms",
                 mend="Give one row for each visitor of the frame, in its order.",
             )
+    refuse_truth_columns(observations.features, truth)

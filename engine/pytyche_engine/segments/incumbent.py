@@ -15,10 +15,13 @@ from pytyche_engine.contracts.decisions import DoublyRobustScores, Segment
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
-from pytyche_engine.segments.choice import Choice, mean_gain, standard_errors
+from pytyche_engine.segments.choice import Choice, mean_gain
 
 REPLACED_SE = 1.0
 """Standard errors by which a new tree must beat the segments that are there."""
+
+REPLACED_SHARE = 0.1
+"""Share of what the segments that are there earn that a new tree must earn more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +111,9 @@ def stays(there: Incumbent, new: Choice, weight: Float[np.ndarray, " n"]) -> boo
     """Whether the segments that are there stay.
 
     They go if they do not pay any more (`Incumbent.pays`), or if a new tree that pays beats
-    them by more than `REPLACED_SE` standard errors of the difference. Both are valued with
+    them by more than `REPLACED_SE` standard errors of the difference and by `REPLACED_SHARE` of
+    what they earn over the best single arm. Without the latter a cut that moves by a hair would
+    end them one time in six, and the evidence of later rounds with them. Both are valued with
     full AIPW scores on visitors of rounds after the one that chose the segments: neither
     the rules that are there nor the fold trees of the new one were chosen by the visitors that
     judge them. Earlier visitors would flatter the segments that they chose. The
@@ -117,8 +122,9 @@ def stays(there: Incumbent, new: Choice, weight: Float[np.ndarray, " n"]) -> boo
     """
     if not there.pays:
         return False
-    difference = (new.gain - there.gain)[there.later]
-    return not (new.pays and standard_errors(difference, weight[there.later]) > REPLACED_SE)
+    more = mean_gain((new.gain - there.gain)[there.later], weight[there.later])
+    clearly = more.mean > REPLACED_SE * more.sd and more.mean > REPLACED_SHARE * there.value.mean
+    return not (new.pays and clearly)
 
 
 def _best_arms(

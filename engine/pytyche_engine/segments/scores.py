@@ -8,6 +8,7 @@ from jaxtyping import Float
 from pytyche_engine.contracts.decisions import DoublyRobustScores
 from pytyche_engine.contracts.effects import VisitorEffects
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.leaks import refuse_truth
 from pytyche_engine.contracts.observations import Observations
 
 
@@ -37,7 +38,9 @@ def doubly_robust_scores(
 
     Raises:
         DesignError: if the two are not about the same visitors and arms.
+        TruthError: if ground truth is passed for observations.
     """
+    refuse_truth(observations)
     if effects.rpv.shape != observations.propensity.shape or effects.arms != observations.arms:
         raise DesignError(
             f"The effects are for {effects.rpv.shape[0]} visitors and arms {list(effects.arms)}, "
