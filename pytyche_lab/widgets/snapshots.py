@@ -119,7 +119,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _health(finished: Round) -> list[Lamp]:
-    split = finished.traffic
+    split = finished.health.traffic
     if split.p_value is None:
         traffic: Lamp = {
             "name": "Traffic split (SRM)",

@@ -19,10 +19,11 @@ from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import FeatureSchema, Observations, Outcome
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.round_health import RoundHealth
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
 from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.truth import TruthComparison
-from pytyche_engine.decisions import traffic_split
+from pytyche_engine.decisions import traffic_over_rounds, traffic_split
 from pytyche_engine.experiment.round import Round, RoundAnalysis
 
 ARMS = ("control", "low_promo", "free_ship")
@@ -167,7 +168,11 @@ def finished_round(
         next_recommendation=plan(index + 1, arms, 4000),
         truth_comparison=truth if with_truth else None,
         own_scores=DoublyRobustScores(np.zeros((n, len(arms))), 0.0, np.ones(n)),
-        traffic=traffic_split(plan(index, arms), observations),
+        health=RoundHealth(
+            index,
+            traffic_split(plan(index, arms), observations),
+            traffic_over_rounds([(plan(index, arms), observations)]),
+        ),
         posterior=None,  # type: ignore[arg-type]  # nothing that shows a round reads it
         fit_seconds=12.5,
     )

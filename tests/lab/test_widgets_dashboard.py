@@ -135,7 +135,8 @@ def test_lamps_say_only_what_was_checked():
     unknown = replace(
         finished.observations, cell=np.full(100, -1), propensity_recorded=False, cells=()
     )
-    blind = replace(finished, observations=unknown, traffic=traffic_split(finished.plan, unknown))
+    health = replace(finished.health, traffic=traffic_split(finished.plan, unknown))
+    blind = replace(finished, observations=unknown, health=health)
     assert lamp(blind, "Traffic")["status"] == "none"
     assert lamp(blind, "Assignment")["status"] == "warn"
     assert lamp(finished, "Convergence") == {"status": "ok", "reading": "R-hat ≤ 1.003, ESS ≥ 420"}

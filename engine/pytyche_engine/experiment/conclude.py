@@ -29,8 +29,8 @@ from pytyche_engine.decisions import (
     judge,
     observe_cells,
     recommend,
-    traffic_split,
 )
+from pytyche_engine.experiment.check_round import check_round
 from pytyche_engine.experiment.round import Round, RoundAnalysis
 from pytyche_engine.experiment.state import State, round_seed
 from pytyche_engine.jobs.control import Control
@@ -128,6 +128,7 @@ def conclude_round(
         propensity=latest.observations.propensity,
         control=control,
     )
+    cells = observe_cells(latest.plan, latest.observations, groups, cell_draws)
     contrast = aipw_contrast(scores)
     own = np.ones(len(latest.observations))
     return Round(
@@ -139,7 +140,7 @@ def conclude_round(
         observations=latest.observations,
         n_cumulative=len(cumulative),
         remembered_from=served[0].plan.round_index,
-        cell_observations=observe_cells(latest.plan, latest.observations, groups, cell_draws),
+        cell_observations=cells,
         analysis=RoundAnalysis(
             comparisons=compare_arms(everyone, 0, cumulative, contrast.lift, contrast.lift_se),
             search=search,
@@ -187,7 +188,18 @@ def conclude_round(
         own_scores=DoublyRobustScores(
             scores.scores[-len(latest.observations) :], scores.floored, own
         ),
-        traffic=traffic_split(latest.plan, latest.observations),
+        health=check_round(
+            posterior,
+            served,
+            cumulative,
+            scores,
+            everyone,
+            (*search.segments, *registered),
+            cells,
+            seed=round_seed(spec.seed, round_idx),
+            currency=labels.currency,
+            control=control,
+        ),
         posterior=posterior,
         fit_seconds=time.monotonic() - started,
     )

@@ -26,13 +26,13 @@ from pytyche_engine.contracts.money import (
 )
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.round_health import RoundHealth
 from pytyche_engine.contracts.tables import Table
 from pytyche_engine.contracts.truth import TruthComparison
 from pytyche_engine.contracts.verdicts import Verdict
 
 if TYPE_CHECKING:
     from pytyche_engine.bcf.posterior import Posterior
-    from pytyche_engine.decisions.health import TrafficSplit
 
 
 UNCONVERGED = "unconverged: the chains do not agree yet, so these numbers may change"
@@ -253,7 +253,7 @@ class Round:
         next_recommendation: the plan proposed for the next round.
         truth_comparison: estimates against planted truth, where there is any.
         own_scores: doubly robust scores of this round's visitors.
-        traffic: whether visitors arrived as planned.
+        health: whether the round was served, recorded and modelled as it should have been.
         posterior: the fitted model of all data so far.
         fit_seconds: wall time from data to conclusions.
     """
@@ -271,7 +271,7 @@ class Round:
     next_recommendation: Plan
     truth_comparison: TruthComparison | None
     own_scores: DoublyRobustScores
-    traffic: "TrafficSplit"
+    health: RoundHealth
     posterior: "Posterior"
     fit_seconds: float
 
@@ -321,6 +321,11 @@ class Round:
             f"{'' if self.analysis.converged else ' (unconverged)'}"
         )
 
+    def health_line(self) -> str:
+        """The state of every check in one line."""
+        lamps = {**self.health.lamps, "convergence": "ok" if self.analysis.converged else "alarm"}
+        return "health: " + ", ".join(f"{name} {lamp}" for name, lamp in lamps.items())
+
     def next_line(self) -> str:
         """The next plan in one line."""
         plan = self.next_recommendation
@@ -344,7 +349,7 @@ class Round:
         lines = [f"intervals: {self.analysis.label}"]
         if (truth := self.truth_line()) is not None:
             lines.append(truth)
-        return [*lines, self.next_line()]
+        return [*lines, self.health_line(), *self.health.alarms, self.next_line()]
 
     def __repr__(self) -> str:
         return "\n".join([self.cell_table().text(), *self._lines()])
