@@ -105,6 +105,7 @@ def conclude_round(
         n_visitors=next_size,
         min_control_weight=design.min_control_weight,
         min_explore_weight=design.min_explore_weight,
+        allocation=design.allocation,
     )
     recommendation = recommend(
         everyone,
