@@ -8,7 +8,6 @@ from pytyche_engine.allocation import (
     check_floors,
     cold_start,
     override,
-    plan_notices,
     propose,
     thompson_shares,
 )
@@ -218,7 +217,7 @@ def test_an_operator_can_add_a_cell_and_the_recommended_plan_stays_as_it_was():
     assert [c.id for c in plan.cells] == ["control", "explore", "social_free_ship", "optimized"]
     assert (plan.round_index, plan.n_visitors) == (1, 4000)
     assert len(recommended.cells) == 3
-    assert plan_notices(plan) == ()
+    assert plan.notices == ()
 
 
 @pytest.mark.parametrize(
@@ -300,13 +299,13 @@ def test_a_cell_exactly_on_its_floor_is_accepted_and_floors_may_be_zero():
 
 def test_a_plan_that_leaves_nothing_for_optimized_says_so():
     full = Cell("mine", MixPolicy({"low_promo": 1.0}), 0.9)
-    (notice,) = plan_notices(override(propose_two(), with_cells(extra=(full,))[:-1]))
+    (notice,) = override(propose_two(), with_cells(extra=(full,))[:-1]).notices
     assert notice == (
         "Nothing is left for Optimized this round: 'control' 5.0%, 'explore' 5.0%, 'mine' 90.0%."
     )
-    assert plan_notices(cold_start(ARMS, 100)) == ()
+    assert cold_start(ARMS, 100).notices == ()
     tiny = propose_two(n_visitors=10)
-    assert plan_notices(tiny) == (
+    assert tiny.notices == (
         "Cell 'control' expects fewer than one of the round's 10 visitors.",
         "Cell 'explore' expects fewer than one of the round's 10 visitors.",
     )

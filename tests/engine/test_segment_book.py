@@ -106,5 +106,5 @@ def test_evidence_that_was_not_sustained_says_what_it_lacks():
     segment = next(iter(exp.segments))
     if segment.claim_level < ClaimLevel.HONEST_ESTIMATE:
         pytest.fail("the tiny experiment was chosen to end with one segment for everyone")
-    with pytest.raises(ClaimError, match="has not met the graduation rule"):
+    with pytest.raises(ClaimError, match="does not meet the graduation rule"):
         exp.graduate("low_promo", segment.id)

@@ -139,6 +139,7 @@ def finished_round(
             draws=GroupDraws(arms, ("S1", "S2"), np.array([1260.0, 740.0]), *NO_DRAWS),
         ),
         registered=(),
+        arm_best_probabilities=dict(zip(arms, (0.02, 0.97, 0.01), strict=True)),
         best_arm_rpv=estimate(2.66, 0.08),
         recommendation=recommendation,
         verdicts=(),
@@ -166,6 +167,8 @@ def finished_round(
         ),
         analysis=analysis,
         next_recommendation=plan(index + 1, arms, 4000),
+        dropped=(),
+        revived=(),
         truth_comparison=truth if with_truth else None,
         own_scores=DoublyRobustScores(np.zeros((n, len(arms))), 0.0, np.ones(n)),
         health=RoundHealth(

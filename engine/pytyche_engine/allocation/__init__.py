@@ -2,14 +2,22 @@
 
 from pytyche_engine.allocation.design import Design as Design
 from pytyche_engine.allocation.design import check_design as check_design
+from pytyche_engine.allocation.dropping import ArmEvidence as ArmEvidence
+from pytyche_engine.allocation.dropping import arms_to_drop as arms_to_drop
+from pytyche_engine.allocation.dropping import arms_to_revive as arms_to_revive
+from pytyche_engine.allocation.expected import ExpectedCell as ExpectedCell
+from pytyche_engine.allocation.expected import expected_visitors as expected_visitors
+from pytyche_engine.allocation.next_plan import check_dropped as check_dropped
 from pytyche_engine.allocation.next_plan import check_floors as check_floors
 from pytyche_engine.allocation.next_plan import cold_start as cold_start
 from pytyche_engine.allocation.next_plan import override as override
-from pytyche_engine.allocation.next_plan import plan_notices as plan_notices
 from pytyche_engine.allocation.next_plan import propose as propose
 from pytyche_engine.allocation.schedules import ExplicitSchedule as ExplicitSchedule
 from pytyche_engine.allocation.schedules import FixedSchedule as FixedSchedule
 from pytyche_engine.allocation.schedules import GeometricSchedule as GeometricSchedule
 from pytyche_engine.allocation.schedules import Schedule as Schedule
 from pytyche_engine.allocation.schedules import schedule as schedule
-from pytyche_engine.allocation.thompson import thompson_shares as thompson_shares
+from pytyche_engine.allocation.shares import allocation_shares as allocation_shares
+from pytyche_engine.allocation.shares import exploration_shares as exploration_shares
+from pytyche_engine.allocation.shares import thompson_shares as thompson_shares
+from pytyche_engine.allocation.shares import top_two_shares as top_two_shares

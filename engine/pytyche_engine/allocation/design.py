@@ -13,7 +13,7 @@ from pytyche_engine.allocation.next_plan import (
 )
 from pytyche_engine.allocation.schedules import Schedule, schedule
 from pytyche_engine.contracts.arms import check_arms
-from pytyche_engine.contracts.cells import Cell
+from pytyche_engine.contracts.cells import AllocationRule, Cell, check_allocation
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.plans import Plan
 
@@ -37,6 +37,7 @@ class Design:
         max_segment_depth: depth of the deepest policy tree considered.
         min_segment_share: least share of the visitors in a segment.
         notices: what was assumed, one sentence each.
+        allocation: how Optimized turns P(best) into shares; see `allocation_shares`.
     """
 
     arms: tuple[str, ...]
@@ -47,6 +48,7 @@ class Design:
     max_segment_depth: int
     min_segment_share: float
     notices: tuple[str, ...] = ()
+    allocation: AllocationRule = "thompson"
 
 
 def check_design(
@@ -58,6 +60,7 @@ def check_design(
     min_explore_weight: float = DEFAULT_FLOOR,
     max_segment_depth: int = 3,
     min_segment_share: float = 0.10,
+    allocation: AllocationRule = "thompson",
 ) -> Design:
     """Check a design as a whole.
 
@@ -69,6 +72,7 @@ def check_design(
         min_explore_weight: least weight of the Explore cell.
         max_segment_depth: 1 to 3.
         min_segment_share: above 0, at most 0.5.
+        allocation: ``"thompson"``, ``"top_two"`` or ``"exploration_sampling"``.
 
     Raises:
         DesignError: at the first contradiction; the message says what to write instead.
@@ -76,6 +80,7 @@ def check_design(
     arms, notices = _control_first(treatments)
     rounds = schedule(schedule_or_sizes)
     check_floors(min_control_weight, min_explore_weight)
+    check_allocation(allocation)
     if (
         isinstance(max_segment_depth, bool)
         or not isinstance(max_segment_depth, int | np.integer)
@@ -115,6 +120,7 @@ def check_design(
         max_segment_depth=int(max_segment_depth),
         min_segment_share=float(min_segment_share),
         notices=notices,
+        allocation=allocation,
     )
 
 

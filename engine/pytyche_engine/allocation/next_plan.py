@@ -1,14 +1,15 @@
 """The plan of the next round: cold start, proposal, and the operator's own cells."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
 
-from pytyche_engine.allocation.thompson import thompson_shares
+from pytyche_engine.allocation.shares import allocation_shares
 from pytyche_engine.contracts.cells import (
     WEIGHT_TOLERANCE,
+    AllocationRule,
     BaselinePolicy,
     Cell,
     Route,
@@ -16,13 +17,17 @@ from pytyche_engine.contracts.cells import (
     UniformPolicy,
 )
 from pytyche_engine.contracts.decisions import SegmentSearch
+from pytyche_engine.contracts.dropped import DroppedArm
 from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.observations import FeatureKind, FeatureSchema
-from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.contracts.rules import Levels, Rule, Threshold
+from pytyche_engine.contracts.observations import FeatureSchema
+from pytyche_engine.contracts.plans import Plan, check_rules
+from pytyche_engine.contracts.rules import Rule
 
 DEFAULT_FLOOR = 0.05
 """Default least weight of the Control cell, and of the Explore cell."""
+
+FEWEST_ARMS = 2
+"""Arms that Optimized serves at the least, control included."""
 
 
 def cold_start(
@@ -59,12 +64,15 @@ def propose(
     n_visitors: int | None,
     min_control_weight: float = DEFAULT_FLOOR,
     min_explore_weight: float = DEFAULT_FLOOR,
+    allocation: AllocationRule = "thompson",
+    dropped: Sequence[DroppedArm] = (),
 ) -> Plan:
     """The recommended plan: Control and Explore at their floors, Optimized with the rest.
 
-    Optimized routes by segment, with Thompson shares in each. Where targeting does not
-    pay there is one route for everyone, with Thompson shares over everyone; the same
-    shares serve visitors who match no route.
+    Optimized routes by segment, with the allocation rule's shares in each. Where targeting
+    does not pay there is one route for everyone, with the shares over everyone; the same
+    shares serve visitors who match no route. Dropped arms have no share in any of them, and
+    P(best) of the others is taken given that no dropped arm is the best.
 
     Args:
         search: the round's segments and whether targeting pays.
@@ -74,14 +82,23 @@ def propose(
         n_visitors: its size, None when the schedule is exhausted.
         min_control_weight: least weight of the Control cell.
         min_explore_weight: least weight of the Explore cell.
+        allocation: how P(best) becomes shares.
+        dropped: arms that Optimized leaves out; Explore serves them all the same.
 
     Raises:
-        DesignError: if the floors contradict each other, or an arm is unknown.
+        DesignError: if the floors contradict each other, an arm or the allocation rule is
+            unknown, or control is dropped or fewer than two arms remain.
     """
     check_floors(min_control_weight, min_explore_weight)
-    overall = _shares(arms, arm_best_probabilities)
+    check_dropped(arms, dropped)
+    left_out = {d.arm for d in dropped}
+
+    def shares(probabilities: Mapping[str, float]) -> dict[str, float]:
+        return _shares(arms, probabilities, allocation, left_out)
+
+    overall = shares(arm_best_probabilities)
     routes = (
-        tuple(Route(s.id, s.rule, _shares(arms, s.arm_best_probabilities)) for s in search.segments)
+        tuple(Route(s.id, s.rule, shares(s.arm_best_probabilities)) for s in search.segments)
         if search.targeting_pays
         else (Route("everyone", Rule(), overall),)
     )
@@ -93,7 +110,7 @@ def propose(
             Cell("explore", UniformPolicy(tuple(arms)), min_explore_weight),
             Cell(
                 "optimized",
-                TreePolicy(routes, overall),
+                TreePolicy(routes, overall, allocation, tuple(dropped)),
                 1 - min_control_weight - min_explore_weight,
             ),
         ),
@@ -157,24 +174,8 @@ def override(
             f"UniformPolicy({tuple(plan.arms)}). Give a cell with another policy another name."
         )
     if schema is not None:
-        _check_rules(changed.cells, schema)
+        check_rules(changed.cells, schema)
     return changed
-
-
-def plan_notices(plan: Plan) -> tuple[str, ...]:
-    """What is allowed in a plan but easily overlooked, one sentence each."""
-    notices = []
-    optimized = sum(cell.weight for cell in plan.cells if cell.role == "optimized")
-    if plan.round_index > 0 and optimized < WEIGHT_TOLERANCE:
-        taken = ", ".join(f"'{cell.id}' {cell.weight:.1%}" for cell in plan.cells if cell.weight)
-        notices.append(f"Nothing is left for Optimized this round: {taken}.")
-    if plan.n_visitors is not None:
-        notices += [
-            f"Cell '{cell.id}' expects fewer than one of the round's {plan.n_visitors:,} visitors."
-            for cell in plan.cells
-            if cell.weight * plan.n_visitors < 1
-        ]
-    return tuple(notices)
 
 
 def check_floors(min_control_weight: float, min_explore_weight: float) -> None:
@@ -199,33 +200,40 @@ def check_floors(min_control_weight: float, min_explore_weight: float) -> None:
         )
 
 
-def _shares(arms: Sequence[str], probabilities: Mapping[str, float]) -> dict[str, float]:
-    """Thompson shares by arm name."""
+def check_dropped(arms: Sequence[str], dropped: Sequence[DroppedArm]) -> None:
+    """Whether Optimized can do without these arms.
+
+    Raises:
+        DesignError: for control, unknown arms, an arm named twice, or fewer than two left.
+    """
+    names = [d.arm for d in dropped]
+    if unknown := set(names) - set(arms):
+        raise DesignError(f"Unknown arm(s) {sorted(unknown)} dropped; the arms are {list(arms)}.")
+    if arms[0] in names:
+        raise DesignError(
+            f"Control ('{arms[0]}') cannot be dropped: every treatment is compared with it."
+        )
+    if len(set(names)) != len(names):
+        raise DesignError(f"An arm is dropped twice: {names}.")
+    if len(arms) - len(names) < FEWEST_ARMS:
+        raise DesignError(
+            f"Without {names}, Optimized has only '{arms[0]}' to serve; it needs at least two "
+            "arms. Revive one, or end the experiment."
+        )
+
+
+def _shares(
+    arms: Sequence[str],
+    probabilities: Mapping[str, float],
+    allocation: AllocationRule,
+    left_out: Set[str],
+) -> dict[str, float]:
+    """Shares by arm name, 0 for the arms left out."""
     if unknown := set(probabilities) - set(arms):
         raise DesignError(f"Unknown arm(s) {sorted(unknown)}; the arms are {list(arms)}.")
-    shares = thompson_shares(np.array([probabilities.get(arm, 0.0) for arm in arms]))
-    return dict(zip(arms, shares.tolist(), strict=True))
-
-
-def _check_rules(cells: Sequence[Cell], schema: FeatureSchema) -> None:
-    """Whether every clause is about a feature of the experiment, of the clause's kind."""
-    kinds = {feature.name: feature.kind for feature in schema.features}
-    for cell in cells:
-        for clause in (clause for rule in cell.policy.rules for clause in rule.clauses):
-            kind = kinds.get(clause.feature)
-            if kind is None:
-                raise DesignError(
-                    f"Cell '{cell.id}' has a rule on '{clause.feature}', which is not a feature; "
-                    f"the features are {list(kinds)}."
-                )
-            numeric = kind is FeatureKind.NUMERIC
-            if isinstance(clause, Threshold) and not numeric:
-                raise DesignError(
-                    f"Cell '{cell.id}' compares '{clause.feature}' with a number, but it is "
-                    f"{kind}. Use Levels('{clause.feature}', (...))."
-                )
-            if isinstance(clause, Levels) and numeric:
-                raise DesignError(
-                    f"Cell '{cell.id}' asks for levels of '{clause.feature}', but it is numeric. "
-                    f"Use Threshold('{clause.feature}', '>', ...)."
-                )
+    kept = [arm for arm in arms if arm not in left_out]
+    best = np.array([probabilities.get(arm, 0.0) for arm in kept])
+    if left_out and not best.any():
+        best = np.ones(len(kept))  # every draw was for a dropped arm: nothing tells these apart
+    shares = dict(zip(kept, allocation_shares(allocation, best).tolist(), strict=True))
+    return {arm: shares.get(arm, 0.0) for arm in arms}

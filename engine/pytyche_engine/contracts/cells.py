@@ -2,18 +2,28 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from pytyche_engine.contracts.dropped import DroppedArm
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.rules import Rule
 
 WEIGHT_TOLERANCE = 1e-6
 """How far weights or shares may be from adding up to one."""
+
+AllocationRule = Literal["thompson", "top_two", "exploration_sampling"]
+"""How Optimized turns P(best) into shares; the formulas are in `allocation.shares`."""
+
+_ALLOCATION_WORDS: Mapping[AllocationRule, str] = {
+    "thompson": "Thompson allocation",
+    "top_two": "top-two Thompson allocation",
+    "exploration_sampling": "exploration sampling",
+}
 
 
 @dataclass(frozen=True)
@@ -121,14 +131,25 @@ class TreePolicy(_Routing):
     """Visitors are routed by segment; the first matching route decides.
 
     ``routes`` cover everyone as long as they are the leaves of one policy tree. A visitor
-    who matches none of them (an unseen level, say) gets ``otherwise``.
+    who matches none of them (an unseen level, say) gets ``otherwise``. ``allocation`` is the
+    rule that the shares come from, and ``dropped`` says which arms have none, and why.
     """
 
     routes: tuple[Route, ...]
     otherwise: Mapping[str, float]
+    allocation: AllocationRule = "thompson"
+    dropped: tuple[DroppedArm, ...] = ()
 
     def __post_init__(self) -> None:
         _check_shares("visitors who match no route", self.otherwise)
+        check_allocation(self.allocation)
+        for dropped in self.dropped:
+            for shares in (self.otherwise, *(route.shares for route in self.routes)):
+                if shares.get(dropped.arm):
+                    raise DesignError(
+                        f"Arm '{dropped.arm}' is dropped, but a policy gives it "
+                        f"{shares[dropped.arm]:.1%}. Revive it, or give its share to other arms."
+                    )
 
     @property
     def named_arms(self) -> frozenset[str]:
@@ -146,31 +167,35 @@ class TreePolicy(_Routing):
 
     def describe(self) -> str:
         """The policy in a few words, as shown in tables."""
+        rule = _ALLOCATION_WORDS[self.allocation]
+        dropped = ", ".join(f"'{d.arm}'" for d in self.dropped)
+        without = f"; dropped: {dropped}" if dropped else ""
         if len(self.routes) == 1:
-            return "one segment, everyone, with Thompson allocation"
-        return (
-            f"policy tree routing over {len(self.routes)} segments "
-            "with per-leaf Thompson allocation"
-        )
+            return f"one segment, everyone, with {rule}{without}"
+        return f"policy tree routing over {len(self.routes)} segments with per-leaf {rule}{without}"
 
 
 @dataclass(frozen=True)
 class MixPolicy(_Routing):
-    """Arms with fixed probabilities, for visitors who match a rule; the rest get control.
+    """Arms with fixed probabilities for visitors who match a rule, and for the rest of the cell.
 
-    The policy of a cell that an operator adds to test a hypothesis.
+    The policy of a cell that an operator adds to test a hypothesis; see `hypothesis_cell`.
+    Without ``otherwise`` the rest get control.
     """
 
     shares: Mapping[str, float]
     rule: Rule = field(default_factory=Rule)
+    otherwise: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         _check_shares(f"the mix for {self.rule}", self.shares)
+        if self.otherwise is not None:
+            _check_shares(f"the mix elsewhere than {self.rule}", self.otherwise)
 
     @property
     def named_arms(self) -> frozenset[str]:
         """The arms that the policy names."""
-        return frozenset(self.shares)
+        return frozenset(self.shares).union(self.otherwise or ())
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -179,24 +204,47 @@ class MixPolicy(_Routing):
 
     def routing(self, arms: Sequence[str]) -> tuple[Route, ...]:
         """The policy spelled out as routes; the last one is for everyone."""
-        elsewhere = Route("everyone else", Rule(), {arms[0]: 1.0})
+        others = {arms[0]: 1.0} if self.otherwise is None else self.otherwise
+        elsewhere = Route("everyone else", Rule(), others)
         return (Route("those asked for", self.rule, self.shares), elsewhere)
 
     def describe(self) -> str:
         """The policy in a few words, as shown in tables."""
-        mix = ", ".join(f"{arm} {share:.0%}" for arm, share in self.shares.items() if share)
-        return mix if not self.rule.clauses else f"{mix} where {self.rule}; control elsewhere"
+        mix = _mix_words(self.shares)
+        if not self.rule.clauses:
+            return mix
+        others = "control" if self.otherwise is None else _mix_words(self.otherwise)
+        return f"{mix} where {self.rule}; {others} elsewhere"
 
 
 Policy = BaselinePolicy | UniformPolicy | TreePolicy | MixPolicy
 
 
+def _mix_words(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{arm} {share:.0%}" for arm, share in shares.items() if share)
+
+
 def _check_shares(whose: str, shares: Mapping[str, float]) -> None:
-    values = np.array(list(shares.values()), dtype=float)
+    try:
+        values = np.array(list(shares.values()), dtype=float)
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
     # Written so that nan fails too.
     if not ((values >= 0).all() and abs(values.sum() - 1) <= WEIGHT_TOLERANCE):
         raise DesignError(
             f"The arm shares of {whose} must be >= 0 and add up to 1; they are {dict(shares)}."
+        )
+
+
+def check_allocation(name: object) -> None:
+    """Whether this is the name of an allocation rule.
+
+    Raises:
+        DesignError: if not; the message has the names.
+    """
+    if name not in get_args(AllocationRule):
+        raise DesignError(
+            f"Unknown allocation rule {name!r}; use one of {list(get_args(AllocationRule))}."
         )
 
 
@@ -237,6 +285,60 @@ class Cell:
         return _ROLES.get(self.id, "hypothesis")
 
 
+def hypothesis_cell(
+    name: str,
+    rule: Rule | str,
+    arms: Mapping[str, float] | Sequence[str],
+    weight: float,
+    *,
+    otherwise: Mapping[str, float] | Sequence[str] | None = None,
+) -> Cell:
+    """A cell of the operator's own: an arm mix for the visitors that a rule holds for.
+
+    `Plan.with_cell` puts it into a plan.
+
+    Args:
+        name: of the cell; not ``"control"``, ``"explore"`` or ``"optimized"``.
+        rule: who gets the mix, as a `Rule` or as text such as
+            ``"browse_depth > 4 AND channel in {direct, email}"`` (see `Rule.parse`).
+        arms: shares by arm that add up to 1, or one arm, or several that share evenly.
+        weight: share of the round's visitors in the cell, whether the rule holds or not.
+        otherwise: what the other visitors in the cell get, written as ``arms``; None for control.
+
+    Raises:
+        DesignError: if a part makes no sense; the message says what to write instead.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise DesignError(f"The name of a cell is text; {name!r} is not.")
+    if name in _ROLES:
+        raise DesignError(
+            f"'{name}' is the name of a cell that every plan has; choose another one."
+        )
+    if (
+        isinstance(weight, bool)
+        or not isinstance(weight, int | float | np.number)
+        or not weight > 0
+    ):
+        raise DesignError(
+            f"The weight of cell '{name}' is {weight!r}; use a share above 0, such as 0.1."
+        )
+    who = rule if isinstance(rule, Rule) else Rule.parse(rule)
+    if otherwise is not None and not who.clauses:
+        raise DesignError(
+            f"The rule of cell '{name}' holds for everyone, so that nobody is left for "
+            "'otherwise'. Give a rule, or leave 'otherwise' out."
+        )
+    others = None if otherwise is None else _mix(otherwise)
+    return Cell(name, MixPolicy(_mix(arms), who, others), float(weight))
+
+
+def _mix(arms: Mapping[str, float] | Sequence[str]) -> Mapping[str, float]:
+    if isinstance(arms, Mapping):
+        return dict(arms)
+    names = (arms,) if isinstance(arms, str) else UniformPolicy(tuple(arms)).over
+    return dict.fromkeys(names, 1 / len(names))
+
+
 def policy_to_dict(policy: Policy) -> dict[str, Any]:
     """A policy as plain JSON values."""
     match policy:
@@ -244,9 +346,14 @@ def policy_to_dict(policy: Policy) -> dict[str, Any]:
             return {"kind": "baseline"}
         case UniformPolicy(over):
             return {"kind": "uniform", "over": list(over)}
-        case MixPolicy(shares, rule):
-            return {"kind": "mix", "shares": dict(shares), "rule": rule.to_dict()}
-        case TreePolicy(routes, otherwise):
+        case MixPolicy(shares, rule, elsewhere):
+            return {
+                "kind": "mix",
+                "shares": dict(shares),
+                "rule": rule.to_dict(),
+                "otherwise": None if elsewhere is None else dict(elsewhere),
+            }
+        case TreePolicy(routes, otherwise, allocation, dropped):
             return {
                 "kind": "tree",
                 "routes": [
@@ -254,6 +361,8 @@ def policy_to_dict(policy: Policy) -> dict[str, Any]:
                     for r in routes
                 ],
                 "otherwise": dict(otherwise),
+                "allocation": allocation,
+                "dropped": [asdict(d) for d in dropped],
             }
 
 
@@ -265,12 +374,22 @@ def policy_from_dict(value: Mapping[str, Any]) -> Policy:
         case "uniform":
             return UniformPolicy(tuple(value["over"]))
         case "mix":
-            return MixPolicy(dict(value["shares"]), Rule.from_dict(value["rule"]))
+            elsewhere = value.get("otherwise")
+            return MixPolicy(
+                dict(value["shares"]),
+                Rule.from_dict(value["rule"]),
+                None if elsewhere is None else dict(elsewhere),
+            )
         case "tree":
             routes = tuple(
                 Route(r["segment"], Rule.from_dict(r["rule"]), dict(r["shares"]))
                 for r in value["routes"]
             )
-            return TreePolicy(routes, dict(value["otherwise"]))
+            return TreePolicy(
+                routes,
+                dict(value["otherwise"]),
+                value.get("allocation", "thompson"),
+                tuple(DroppedArm(**d) for d in value.get("dropped", ())),
+            )
         case kind:
             raise DesignError(f"Unknown kind of policy '{kind}'.")

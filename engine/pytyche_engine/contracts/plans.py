@@ -1,7 +1,8 @@
 """The plan of a round: weighted cells over an expected number of visitors."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,11 +12,14 @@ from jaxtyping import Float, Int
 from pytyche_engine.contracts.cells import (
     WEIGHT_TOLERANCE,
     Cell,
+    TreePolicy,
     policy_from_dict,
     policy_to_dict,
 )
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.export import Exported, as_json, as_python, as_sql
+from pytyche_engine.contracts.observations import FeatureKind, FeatureSchema
+from pytyche_engine.contracts.rules import Levels, Threshold
 from pytyche_engine.contracts.tables import Table
 
 
@@ -71,11 +75,83 @@ class Plan:
         rows = [(c.id, f"{c.weight:.2f}", c.policy.describe()) for c in self.cells]
         return Table(("cell", "weight", "policy"), rows)
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What is allowed in a plan but easily overlooked, one sentence each."""
+        notices = []
+        optimized = sum(cell.weight for cell in self.cells if cell.role == "optimized")
+        if self.round_index > 0 and optimized < WEIGHT_TOLERANCE:
+            taken = ", ".join(f"'{c.id}' {c.weight:.1%}" for c in self.cells if c.weight)
+            notices.append(f"Nothing is left for Optimized this round: {taken}.")
+        if self.n_visitors is not None:
+            notices += [
+                f"Cell '{c.id}' expects fewer than one of the round's {self.n_visitors:,} visitors."
+                for c in self.cells
+                if 0 < c.weight * self.n_visitors < 1
+            ]
+        for cell in self.cells:
+            if isinstance(cell.policy, TreePolicy):
+                notices += [
+                    f"Cell '{cell.id}' does not serve '{d.arm}' since round {d.since_round + 1} "
+                    f"(dropped by the {d.by}): {d.reason.rstrip('.')}."
+                    for d in cell.policy.dropped
+                ]
+        return tuple(notices)
+
     def __repr__(self) -> str:
-        return self.table().text()
+        return "\n".join([self.table().text(), *self.notices])
 
     def _repr_html_(self) -> str:
-        return self.table().html()
+        return self.table().html() + "".join(f"<p>{html.escape(n)}</p>" for n in self.notices)
+
+    def with_cell(
+        self, cell: Cell, taken_from: str = "optimized", *, schema: FeatureSchema | None = None
+    ) -> "Plan":
+        """A plan with one cell more, whose weight another cell gives up.
+
+        The new cell stands before the one that gives, so that with `export` no visitor of any
+        other cell changes cells. A cell that gives all it has stays, with weight 0.
+
+        Args:
+            cell: e.g. from `hypothesis_cell`.
+            taken_from: the cell that gives.
+            schema: the experiment's features, to check the cell's rules against; None before
+                there are any.
+
+        Raises:
+            DesignError: if the plan has a cell of that name or none to take from, if that one
+                has too little, or if the cell names arms or features that do not exist.
+        """
+        if not isinstance(cell, Cell):
+            raise DesignError(
+                "A plan takes a Cell, e.g. hypothesis_cell(name, rule, arms, weight)."
+            )
+        weights = {c.id: c.weight for c in self.cells}
+        if cell.id in weights:
+            raise DesignError(
+                f"The plan has a cell '{cell.id}' already; give the new one another name."
+            )
+        if taken_from not in weights:
+            raise DesignError(
+                f"The plan has no cell '{taken_from}' to take weight from; its cells are "
+                f"{list(weights)}. Name one of these as 'taken_from'."
+            )
+        left = weights[taken_from] - cell.weight
+        if left < -WEIGHT_TOLERANCE:
+            raise DesignError(
+                f"Cell '{cell.id}' asks for {cell.weight:.2%}, but '{taken_from}' has only "
+                f"{weights[taken_from]:.2%}. Ask for at most {weights[taken_from]:g}."
+            )
+        if schema is not None:
+            check_rules((cell,), schema)
+        return replace(
+            self,
+            cells=tuple(
+                new
+                for c in self.cells
+                for new in ((cell, replace(c, weight=left)) if c.id == taken_from else (c,))
+            ),
+        )
 
     def cell_arm_shares(self, features: pd.DataFrame) -> list[Float[np.ndarray, "n arms"]]:
         """For each cell, the (n, K) arm probabilities of these visitors."""
@@ -140,6 +216,43 @@ class Plan:
             case "python":
                 return as_python(exported)
         raise DesignError(f"A plan is exported as 'json', 'sql' or 'python'; not as {form!r}.")
+
+
+def check_rules(cells: Sequence[Cell], schema: FeatureSchema) -> None:
+    """Whether every clause is about a feature of the experiment, of the clause's kind.
+
+    Raises:
+        DesignError: naming the cell and the feature at fault.
+    """
+    kinds = {feature.name: feature.kind for feature in schema.features}
+    for cell in cells:
+        for clause in (clause for rule in cell.policy.rules for clause in rule.clauses):
+            kind = kinds.get(clause.feature)
+            if kind is None:
+                raise DesignError(
+                    f"Cell '{cell.id}' has a rule on '{clause.feature}', which is not a feature; "
+                    f"the features are {list(kinds)}."
+                )
+            numeric = kind is FeatureKind.NUMERIC
+            if isinstance(clause, Threshold) and not numeric:
+                raise DesignError(
+                    f"Cell '{cell.id}' compares '{clause.feature}' with a number, but it is "
+                    f"{kind}. Use Levels('{clause.feature}', (...))."
+                )
+            if isinstance(clause, Levels) and numeric:
+                raise DesignError(
+                    f"Cell '{cell.id}' asks for levels of '{clause.feature}', but it is numeric. "
+                    f"Use Threshold('{clause.feature}', '>', ...)."
+                )
+            if (
+                isinstance(clause, Levels)
+                and kind is FeatureKind.BOOLEAN
+                and not clause.about_flags
+            ):
+                raise DesignError(
+                    f"Cell '{cell.id}' asks for {list(clause.levels)} of '{clause.feature}', but "
+                    "it is boolean: its levels are 'True' and 'False'."
+                )
 
 
 def plan_to_dict(plan: Plan) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """Rules that say who belongs to a segment: readable, and evaluated on a feature frame."""
 
-from collections.abc import Mapping
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,11 +11,32 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from pytyche_engine.contracts.errors import DataError
+from pytyche_engine.contracts.errors import DataError, DesignError
 from pytyche_engine.contracts.sql import sql_name, sql_number, sql_text
 
 _FLAGS = {"True": ("True", "true", "1"), "False": ("False", "false", "0")}
 """How databases write true and false as text."""
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_WORD = r'[^\s"{},<>=]+'
+_PLAIN = re.compile(rf"{_WORD}(?: {_WORD})*")
+_NAME = rf"(?:{_QUOTED}|{_PLAIN.pattern})"
+_JOINT = re.compile(rf"{_QUOTED}|(?P<joint>\s+AND\s+)", re.IGNORECASE)
+_COMMA = re.compile(rf"{_QUOTED}|(?P<joint>,)")
+_THRESHOLD = re.compile(
+    rf"(?P<feature>{_NAME})\s*(?P<side><=|>)\s*(?P<cut>[^\s=]+)(?P<missing>\s+or\s+missing)?",
+    re.IGNORECASE,
+)
+_LEVELS = re.compile(
+    rf"(?P<feature>{_NAME})(?:\s*==\s*(?P<one>{_NAME})|\s+in\s*\{{(?P<many>.*)\}})",
+    re.IGNORECASE | re.DOTALL,
+)
+_MISSING = "(missing)"
+_HOW = (
+    "Write clauses such as browse_depth > 4, age <= 30 or missing, channel == email or "
+    "channel in {direct, email, (missing)}, and join them by AND. Put names in double quotes that "
+    'hold signs of these, or the words "and" and "or".'
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +79,7 @@ class Threshold:
 
     def __str__(self) -> str:
         suffix = " or missing" if self.includes_missing else ""
-        return f"{self.feature} {self.side} {self.cut:.6g}{suffix}"
+        return f"{_shown(self.feature)} {self.side} {self.cut:.6g}{suffix}"
 
 
 @dataclass(frozen=True)
@@ -107,10 +131,10 @@ class Levels:
         return _FLAGS[level] if self.about_flags else (level,)
 
     def __str__(self) -> str:
-        names = (*self.levels, "(missing)") if self.includes_missing else self.levels
+        names = [*map(_shown, self.levels), *([_MISSING] if self.includes_missing else ())]
         if len(names) == 1:
-            return f"{self.feature} == {names[0]}"
-        return f"{self.feature} in {{{', '.join(names)}}}"
+            return f"{_shown(self.feature)} == {names[0]}"
+        return f"{_shown(self.feature)} in {{{', '.join(names)}}}"
 
 
 Clause = Threshold | Levels
@@ -171,6 +195,23 @@ class Rule:
     def __str__(self) -> str:
         return " AND ".join(map(str, self.clauses)) or "everyone"
 
+    @classmethod
+    def parse(cls, text: str) -> "Rule":
+        """The rule that a text says, such as ``browse_depth > 4 AND channel in {direct, email}``.
+
+        The inverse of ``str(rule)``, but for cuts, which are shown with six significant digits:
+        take a segment's own rule where that matters. Names with signs of the language in them
+        stand in double quotes, with backslashes as in JSON.
+
+        Raises:
+            DesignError: if the text is no rule; the message says which part, and what to write.
+        """
+        if not isinstance(text, str):
+            raise DesignError(f"A rule is text, not {type(text).__name__}. {_HOW}")
+        if text.strip() == "everyone":
+            return cls()
+        return cls(tuple(_clause(part) for part in _parts(text, _JOINT)))
+
     def to_dict(self) -> dict[str, Any]:
         """The rule as plain JSON values."""
         return {
@@ -215,3 +256,50 @@ def _values(level: str) -> tuple[object, ...]:
     except ValueError:
         return (level,)
     return (level, number) if str(number) == level else (level,)
+
+
+def _shown(name: object) -> str:
+    """A name as rules show it: in double quotes where it would read as something else."""
+    text = str(name)
+    words = text.lower().split(" ")
+    plain = _PLAIN.fullmatch(text) and text != _MISSING and not {"and", "or"} & set(words)
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _named(text: str) -> str:
+    """The inverse of `_shown`."""
+    try:
+        name = str(json.loads(text, strict=False)) if text.startswith('"') else text
+    except ValueError as error:
+        raise DesignError(f"The quoted name {text} cannot be read: {error}.") from error
+    if not text.startswith('"') and _shown(text) != text:
+        raise DesignError(f"{text!r} cannot be read as one name. {_HOW}")
+    return name
+
+
+def _parts(text: str, joint: re.Pattern[str]) -> Iterator[str]:
+    """The pieces of a text between joints that are not in quotes."""
+    start = 0
+    for found in joint.finditer(text):
+        if found["joint"]:
+            yield text[start : found.start()].strip()
+            start = found.end()
+    yield text[start:].strip()
+
+
+def _clause(text: str) -> Clause:
+    if found := _THRESHOLD.fullmatch(text):
+        try:
+            cut = float(found["cut"])
+        except ValueError:
+            cut = math.nan
+        if not math.isfinite(cut):
+            raise DesignError(f"'{found['cut']}' in '{text}' is not a finite number.")
+        side: Literal["<=", ">"] = "<=" if found["side"] == "<=" else ">"
+        return Threshold(_named(found["feature"]), side, cut, bool(found["missing"]))
+    if found := _LEVELS.fullmatch(text):
+        inside = found["one"] if found["many"] is None else found["many"].strip()
+        names = list(_parts(inside, _COMMA)) if inside else []
+        levels = tuple(_named(name) for name in names if name != _MISSING)
+        return Levels(_named(found["feature"]), levels, _MISSING in names)
+    raise DesignError(f"'{text}' is not a clause of a rule. {_HOW}")

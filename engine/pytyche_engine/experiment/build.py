@@ -8,7 +8,7 @@ import numpy as np
 
 from pytyche_engine.allocation import Schedule, check_design
 from pytyche_engine.bcf.settings import Settings
-from pytyche_engine.contracts.cells import Cell
+from pytyche_engine.contracts.cells import AllocationRule, Cell
 from pytyche_engine.contracts.errors import DataNotice, DesignError
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.revenue import RefundPolicy, check_metric
@@ -34,6 +34,7 @@ def sequential_experiment(
     min_explore_weight: float = 0.05,
     max_segment_depth: int = 3,
     min_segment_share: float = 0.10,
+    allocation: AllocationRule = "thompson",
     calibration: None = None,
     graduation_rule: ExpectedLossRule | None = None,
     thresholds: DecisionThresholds | None = None,
@@ -60,6 +61,8 @@ def sequential_experiment(
         min_explore_weight: floor of the Explore cell, in every round.
         max_segment_depth: depth of the deepest policy tree, 1 to 3.
         min_segment_share: smallest share of visitors in a segment.
+        allocation: how Optimized shares out its traffic: ``"thompson"`` earns most while the
+            experiment runs, ``"top_two"`` and ``"exploration_sampling"`` find the best arm sooner.
         calibration: None; intervals are used as they are and labelled uncalibrated.
         graduation_rule: what a (treatment, segment) pair must fulfil to be a candidate.
         thresholds: when the verdict is SHIP or STOP.
@@ -97,6 +100,7 @@ def sequential_experiment(
         min_explore_weight=min_explore_weight,
         max_segment_depth=max_segment_depth,
         min_segment_share=min_segment_share,
+        allocation=allocation,
     )
     if generator is not None and not callable(generator):
         raise DesignError(

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from pytyche_engine.allocation import propose
 from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.progress import ProgressReporter
 from pytyche_engine.contracts.actions import registered_segments, segment_names
@@ -31,6 +30,7 @@ from pytyche_engine.decisions import (
     recommend,
 )
 from pytyche_engine.experiment.check_round import check_round
+from pytyche_engine.experiment.next_arms import arm_evidence, by_evidence, proposal
 from pytyche_engine.experiment.round import Round, RoundAnalysis
 from pytyche_engine.experiment.state import State, round_seed
 from pytyche_engine.jobs.control import Control
@@ -131,6 +131,43 @@ def conclude_round(
     cells = observe_cells(latest.plan, latest.observations, groups, cell_draws)
     contrast = aipw_contrast(scores)
     own = np.ones(len(latest.observations))
+    analysis = RoundAnalysis(
+        comparisons=compare_arms(everyone, 0, cumulative, contrast.lift, contrast.lift_se),
+        search=search,
+        registered=registered,
+        arm_best_probabilities=best_probabilities(everyone, 0),
+        best_arm_rpv=Estimate.from_draws(
+            everyone.rpv[:, 0, design.arms.index(search.best_arm)].astype(float)
+        ),
+        recommendation=recommend(
+            everyone,
+            0,
+            spec.thresholds,
+            n_so_far=len(cumulative),
+            next_size=horizon.next_size,
+            converged=convergence.ok,
+            currency=labels.currency,
+        ),
+        verdicts=tuple(
+            verdict
+            for draws, of in judged
+            for verdict in judge(
+                draws,
+                of,
+                spec.thresholds,
+                horizon,
+                before=state.latest.analysis.verdicts if state.latest else (),
+                currency=labels.currency,
+            )
+        ),
+        is_calibrated=False,
+        converged=convergence.ok,
+        convergence=convergence,
+    )
+    first = served[0].plan.round_index
+    dropped, revived = by_evidence(
+        arm_evidence(round_idx, analysis), state.rounds, first, labels.currency
+    )
     return Round(
         round_idx=round_idx,
         n_rounds=design.schedule.n_rounds,
@@ -139,49 +176,12 @@ def conclude_round(
         plan=latest.plan,
         observations=latest.observations,
         n_cumulative=len(cumulative),
-        remembered_from=served[0].plan.round_index,
+        remembered_from=first,
         cell_observations=cells,
-        analysis=RoundAnalysis(
-            comparisons=compare_arms(everyone, 0, cumulative, contrast.lift, contrast.lift_se),
-            search=search,
-            registered=registered,
-            best_arm_rpv=Estimate.from_draws(
-                everyone.rpv[:, 0, design.arms.index(search.best_arm)].astype(float)
-            ),
-            recommendation=recommend(
-                everyone,
-                0,
-                spec.thresholds,
-                n_so_far=len(cumulative),
-                next_size=horizon.next_size,
-                converged=convergence.ok,
-                currency=labels.currency,
-            ),
-            verdicts=tuple(
-                verdict
-                for draws, of in judged
-                for verdict in judge(
-                    draws,
-                    of,
-                    spec.thresholds,
-                    horizon,
-                    before=state.latest.analysis.verdicts if state.latest else (),
-                    currency=labels.currency,
-                )
-            ),
-            is_calibrated=False,
-            converged=convergence.ok,
-            convergence=convergence,
-        ),
-        next_recommendation=propose(
-            search,
-            design.arms,
-            best_probabilities(everyone, 0),
-            round_index=round_idx + 1,
-            n_visitors=horizon.next_size,
-            min_control_weight=design.min_control_weight,
-            min_explore_weight=design.min_explore_weight,
-        ),
+        analysis=analysis,
+        next_recommendation=proposal(round_idx, analysis, dropped, design),
+        dropped=dropped,
+        revived=revived,
         truth_comparison=_compare_with_truth(
             served, design.arms, effects.cate, search, convergence.ok
         ),

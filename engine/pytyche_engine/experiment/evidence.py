@@ -4,13 +4,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pytyche_engine.contracts.decisions import GraduationCandidate
+from pytyche_engine.contracts.decisions import GraduationCandidate, Segment
 from pytyche_engine.contracts.effects import GroupDraws
+from pytyche_engine.contracts.errors import ClaimError, DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import concat
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.served import Labels, Served
-from pytyche_engine.decisions import ExpectedLossRule, RoundEvidence, graduation_candidates
+from pytyche_engine.decisions import (
+    ExpectedLossRule,
+    RoundEvidence,
+    graduation_candidates,
+    require_claim,
+)
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.experiment.state import remembered
 from pytyche_engine.segments import held_out_lift
@@ -50,6 +56,44 @@ class Evidence:
                 currency=labels.currency,
             )
         return self._known[key]
+
+
+def promoted(
+    treatment: str,
+    segment: Segment,
+    latest: Round | None,
+    candidates: Sequence[GraduationCandidate],
+) -> GraduationCandidate:
+    """The candidate for a pair.
+
+    Args:
+        treatment: the arm.
+        segment: a segment of the latest round.
+        latest: the latest round.
+        candidates: pairs that meet the graduation rule.
+
+    Raises:
+        ClaimError: if the segment is exploratory, or the pair does not meet the rule.
+        DesignError: if the arm is not a treatment.
+    """
+    if treatment not in segment.gates:
+        raise DesignError(f"'{treatment}' is not a treatment; they are {list(segment.gates)}.")
+    require_claim(segment)
+    for candidate in candidates:
+        if (candidate.treatment, candidate.segment.id) == (treatment, segment.id):
+            return candidate
+    where = segment.id if segment.rule.clauses else "everyone"
+    verdicts = () if latest is None else latest.analysis.verdicts
+    why = [v.recommendation.reason for v in verdicts if (v.segment, v.arm) == (where, treatment)]
+    raise ClaimError(
+        " ".join(
+            (
+                f"'{treatment}' for {segment.label} does not meet the graduation rule in enough "
+                "consecutive rounds.",
+                *why,
+            )
+        )
+    )
 
 
 def _round_evidence(done: Round, served: Sequence[Served]) -> RoundEvidence:

@@ -15,6 +15,7 @@ from pytyche_engine.contracts.decisions import (
     Segment,
     SegmentSearch,
 )
+from pytyche_engine.contracts.dropped import DroppedArm, RevivedArm
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.money import (
     amount,
@@ -47,6 +48,7 @@ class RoundAnalysis:
         comparisons: each treatment against control.
         search: the segments and what targeting them is worth.
         registered: segments that the operator registered, in that order.
+        arm_best_probabilities: per arm, P(its RPV is the highest) over everyone.
         best_arm_rpv: RPV if everyone got the best single arm.
         recommendation: what to do with the most promising treatment.
         verdicts: one for each treatment, for everyone and, where targeting pays, in each
@@ -59,6 +61,7 @@ class RoundAnalysis:
     comparisons: tuple[Comparison, ...]
     search: SegmentSearch
     registered: tuple[Segment, ...]
+    arm_best_probabilities: Mapping[str, float]
     best_arm_rpv: Estimate
     recommendation: Recommendation
     verdicts: tuple[Verdict, ...]
@@ -251,6 +254,8 @@ class Round:
         cell_observations: how each cell did.
         analysis: what all data so far say.
         next_recommendation: the plan proposed for the next round.
+        dropped: arms that its Optimized cell leaves out.
+        revived: arms that were dropped and came back, over all rounds.
         truth_comparison: estimates against planted truth, where there is any.
         own_scores: doubly robust scores of this round's visitors.
         health: whether the round was served, recorded and modelled as it should have been.
@@ -269,6 +274,8 @@ class Round:
     cell_observations: tuple[CellObservation, ...]
     analysis: RoundAnalysis
     next_recommendation: Plan
+    dropped: tuple[DroppedArm, ...]
+    revived: tuple[RevivedArm, ...]
     truth_comparison: TruthComparison | None
     own_scores: DoublyRobustScores
     health: RoundHealth

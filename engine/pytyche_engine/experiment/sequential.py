@@ -11,9 +11,8 @@ import pandas as pd
 from pytyche_engine.allocation import Design, override
 from pytyche_engine.contracts.actions import Action, ForgetBefore
 from pytyche_engine.contracts.cells import Cell
-from pytyche_engine.contracts.decisions import GraduationCandidate, Segment
+from pytyche_engine.contracts.decisions import GraduationCandidate
 from pytyche_engine.contracts.errors import (
-    ClaimError,
     DesignError,
     PytycheWarning,
     UncalibratedWarning,
@@ -22,9 +21,9 @@ from pytyche_engine.contracts.errors import (
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.contracts.warn import warn
-from pytyche_engine.decisions import require_claim
 from pytyche_engine.experiment import narration
-from pytyche_engine.experiment.evidence import Evidence
+from pytyche_engine.experiment.arm_book import ArmBook
+from pytyche_engine.experiment.evidence import Evidence, promoted
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
 from pytyche_engine.experiment.round import Round
@@ -67,7 +66,7 @@ class SequentialExperiment:
         self._source = source
         self._folder = folder
         self._lock = threading.Lock()
-        self._state = State(spec.design.first_plan)
+        self._state = State(spec.design, spec.design.first_plan)
         self._pending: Served | None = None
         self._job: Job[Round] | None = None
         self._warned = False
@@ -246,6 +245,11 @@ class SequentialExperiment:
         self._act(ForgetBefore(finished, int(round_number) - 1))
 
     @property
+    def arms(self) -> ArmBook:
+        """The arms: which of them Optimized serves, drop and revive."""
+        return ArmBook(lambda: self._state, self._act)
+
+    @property
     def segments(self) -> SegmentBook:
         """The latest round's segments: rename, register, retire, and their history."""
         return SegmentBook(lambda: self._state, self._act)
@@ -280,29 +284,8 @@ class SequentialExperiment:
             ClaimError: if the segment is exploratory, or the evidence was not sustained.
             DesignError: if there is no such segment or treatment.
         """
-        mine = self.segments[segment]
-        if treatment not in self.design.arms[1:]:
-            raise DesignError(
-                f"'{treatment}' is not a treatment; they are {list(self.design.arms[1:])}."
-            )
-        require_claim(mine)
-        for candidate in self.graduation_candidates():
-            if (candidate.treatment, candidate.segment.id) == (treatment, mine.id):
-                return candidate
-        needed = self._spec.graduation_rule.sustained_rounds
-        raise ClaimError(
-            f"'{treatment}' has not met the graduation rule for {mine.label} in {needed} "
-            f"consecutive round(s). {self._reason(treatment, mine)}"
-        )
-
-    def _reason(self, treatment: str, segment: Segment) -> str:
-        """The latest verdict's reason on a pair."""
-        latest = self.latest
-        verdicts = () if latest is None else latest.analysis.verdicts
-        where = segment.id if segment.rule.clauses else "everyone"
-        return next(
-            (v.recommendation.reason for v in verdicts if (v.segment, v.arm) == (where, treatment)),
-            "",
+        return promoted(
+            treatment, self.segments[segment], self.latest, self.graduation_candidates()
         )
 
     def has_credible_segments(self, stability: float = narration.CREDIBLE_STABILITY) -> bool:

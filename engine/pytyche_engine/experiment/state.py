@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pytyche_engine.allocation import Design
 from pytyche_engine.contracts.actions import Action, remembered_from, segment_names
 from pytyche_engine.contracts.observations import FeatureSchema
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.served import Served
+from pytyche_engine.experiment.next_arms import by_operator
 from pytyche_engine.experiment.round import Round
 
 
@@ -17,12 +19,14 @@ class State:
     """All that changes about an experiment; replaced as a whole, so that no thread sees half.
 
     Attributes:
+        design: what was fixed.
         plan: what the next round serves.
         served: what every finished round served, and what came of it.
         rounds: the finished rounds.
         actions: what the operator decided, in order.
     """
 
+    design: Design
     plan: Plan
     served: tuple[Served, ...] = ()
     rounds: tuple[Round, ...] = ()
@@ -40,15 +44,32 @@ class State:
 
     def after(self, served: Served, done: Round) -> "State":
         """The state once a round is finished: its proposal is what the next one serves."""
-        return State(
-            done.next_recommendation, (*self.served, served), (*self.rounds, done), self.actions
+        finished = len(self.rounds) + 1
+        done = by_operator(done, self.actions, finished, self.design)
+        return replace(
+            self,
+            plan=done.next_recommendation,
+            served=(*self.served, served),
+            rounds=(*self.rounds, done),
         )
 
     def with_actions(self, actions: tuple[Action, ...]) -> "State":
-        """The state with another record of decisions; names show in all rounds at once."""
+        """The state with another record of decisions.
+
+        Names show in all rounds at once, and arms in the latest round's proposal. The plan
+        follows the proposal, unless the operator has accepted another one.
+
+        Raises:
+            DesignError: if a decision about an arm cannot be followed.
+        """
         names = segment_names(actions)
-        rounds = tuple(replace(r, analysis=r.analysis.named(names)) for r in self.rounds)
-        return replace(self, actions=actions, rounds=rounds)
+        rounds = [replace(r, analysis=r.analysis.named(names)) for r in self.rounds]
+        plan = self.plan
+        if rounds:
+            proposed = rounds[-1].next_recommendation
+            rounds[-1] = by_operator(rounds[-1], actions, len(rounds), self.design)
+            plan = rounds[-1].next_recommendation if plan == proposed else plan
+        return replace(self, plan=plan, actions=actions, rounds=tuple(rounds))
 
     @property
     def remembered_from(self) -> int:

@@ -12,6 +12,7 @@ from pytyche_engine.allocation import (
     Schedule,
 )
 from pytyche_engine.bcf.settings import Settings
+from pytyche_engine.contracts.cells import check_allocation
 from pytyche_engine.contracts.errors import StoreError
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
@@ -69,6 +70,7 @@ def spec_to_dict(spec: ExperimentSpec) -> dict[str, Any]:
             "max_segment_depth": design.max_segment_depth,
             "min_segment_share": design.min_segment_share,
             "notices": list(design.notices),
+            "allocation": design.allocation,
         },
         "columns": asdict(spec.columns),
         "labels": asdict(spec.labels),
@@ -81,8 +83,15 @@ def spec_to_dict(spec: ExperimentSpec) -> dict[str, Any]:
 
 
 def spec_from_dict(value: Mapping[str, Any]) -> ExperimentSpec:
-    """The inverse of `spec_to_dict`."""
+    """The inverse of `spec_to_dict`.
+
+    Experiments from before there was a choice of allocation open with Thompson sampling.
+
+    Raises:
+        DesignError: for an allocation rule that this version does not have.
+    """
     design = _tuples(value["design"])
+    check_allocation(design.setdefault("allocation", "thompson"))
     design["schedule"] = _schedule_from_dict(design["schedule"])
     design["first_plan"] = plan_from_dict(design["first_plan"])
     return ExperimentSpec(
