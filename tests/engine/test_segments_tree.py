@@ -1,6 +1,7 @@
 import json
-import time
+import sys
 from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,13 @@ from segment_cases import schema_of
 
 from pytyche_engine.contracts import DesignError
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
+from pytyche_engine.segments import search
 from pytyche_engine.segments.candidates import candidate_splits
 from pytyche_engine.segments.search import FoundLeaf, route, search_tree
 from pytyche_engine.segments.tree import conjoin, fit_policy_tree
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from policy_trials import xor_and
 
 
 def mixed_frame(n, rng, missing=0.15):
@@ -85,6 +90,16 @@ def test_an_interaction_that_greedy_search_cannot_see():
     asked = {clause.feature for leaf in tree.leaves for clause in leaf.rule.clauses}
     assert asked == {"x2", "x4"}
     assert np.mean(tree.arms(frame, 0) == (sign > 0)) > 0.9
+
+
+def test_threads_change_nothing(monkeypatch):
+    frame = mixed_frame(500, np.random.default_rng(3))
+    scores = np.random.default_rng(4).normal(size=(500, 3))
+    trees = []
+    for at_least in (1, 10**9):
+        monkeypatch.setattr(search, "THREADED_FROM", at_least)
+        trees.append(fit_policy_tree(frame, schema_of(frame), scores, 3))
+    assert trees[0] == trees[1]
 
 
 def test_rules_reproduce_the_leaves_the_search_found():
@@ -194,36 +209,22 @@ def test_cuts_are_readable_and_nearly_constant_features_still_split():
 
 
 def test_xor_and_and_pattern():
-    """An arm that pays where two features agree in sign, an arm that pays in one corner.
+    """The project's notes have .1485 at depth 2, .1743 at depth 3 and .08 for greedy trees.
 
-    The bars are those of the project's notes (exact .1743 at depth 3, greedy .08, oracle
-    .204, best single arm 0). Scores are what `discover_segments` searches on, with a model
-    that has half of the truth: the mean over draws of the data, on fresh visitors.
+    Scores are unbiased with a standard deviation of 2. benchmarks/bench_policies.py takes more
+    data sets.
     """
-
-    def draw(n, rng):
-        frame = pd.DataFrame({f"x{i}": rng.normal(size=n) for i in range(10)})
-        agree = 0.3 * np.sign(frame["x0"] * frame["x1"])
-        corner = np.where((frame["x2"] > 0) & (frame["x3"] > 0), 0.366, -0.122)
-        return frame, np.column_stack([np.zeros(n), agree, corner])
-
-    fresh, truth = draw(50_000, np.random.default_rng(99))
+    fresh, _, truth = xor_and(50_000, np.random.default_rng(99))
     assert truth.max(axis=1).mean() == pytest.approx(0.204, abs=0.003)
+    assert truth.mean(axis=0).max() < 0.005
     values = {2: [], 3: []}
-    started = time.perf_counter()
     for seed, depth in product(range(4), (2, 3)):
         rng = np.random.default_rng(seed)
-        frame, effect = draw(20_000, rng)
-        arm = rng.integers(3, size=20_000)
-        rows = np.arange(20_000)
-        scores = 0.5 * effect
-        residual = effect[rows, arm] + rng.normal(0, 2, 20_000) - scores[rows, arm]
-        scores[rows, arm] += 0.25 * residual * 3
-        tree = fit_policy_tree(frame, schema_of(frame), scores, depth)
+        frame, schema, effect = xor_and(20_000, rng)
+        tree = fit_policy_tree(frame, schema, effect + rng.normal(0, 2, effect.shape), depth)
         values[depth].append(truth[np.arange(50_000), tree.arms(fresh, 0)].mean())
-    assert time.perf_counter() - started < 20
     assert np.mean(values[2]) >= 0.14
-    assert np.mean(values[3]) >= 0.17
+    assert np.mean(values[3]) >= 0.165
 
 
 def test_settings_out_of_range_are_refused():

@@ -3,11 +3,16 @@
 A policy tree divides visitors by up to three yes/no questions and gives every leaf an arm; its
 value is the mean score of the arms it gives. Greedy trees miss interactions, so the search is
 exact over the candidate splits: every combination of questions is valued, from joint
-histograms of two (depth 2) or three (depth 3) features, whose cost does not depend on n.
+histograms of two (depth 2) or three (depth 3) features. Making the histograms takes one pass
+over the rows for each pair or triple of features and each arm; valuing them does not depend on
+n. No rows are left out at any size.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,7 +23,12 @@ from pytyche_engine.segments.candidates import Candidates
 MAX_DEPTH = 3
 """Deepest tree that can be searched exactly here."""
 
+THREADED_FROM = 20_000
+"""Rows from which a search of depth 3 uses all cores; with fewer, threads wait for each other."""
+
 _NONE = -np.inf
+
+_Offer = tuple[int, int, Float[np.ndarray, "halves_i halves_j"]]
 
 
 @dataclass(frozen=True)
@@ -63,9 +73,10 @@ def search_tree(
     """
     if not 0 <= depth <= MAX_DEPTH:
         raise DesignError(f"A policy tree has a depth of 0 to {MAX_DEPTH}, not {depth}.")
-    # one column more than arms: sums of it count visitors
-    weights = np.column_stack([scores, np.ones(len(scores))])
-    return _grow(candidates, [c.codes for c in candidates], weights, depth, max(1, min_visitors))
+    # Arms are compared with the first, so that it needs no sums of its own.
+    gains = np.ascontiguousarray((scores[:, 1:] - scores[:, :1]).T, dtype=float)
+    codes = [c.codes.astype(np.intp) for c in candidates]
+    return _grow(candidates, codes, gains, depth, max(1, min_visitors))
 
 
 def route(
@@ -84,29 +95,25 @@ def route(
 def _grow(
     candidates: Sequence[Candidates],
     codes: Sequence[Int[np.ndarray, " n"]],
-    weights: Float[np.ndarray, "n sums"],
+    gains: Float[np.ndarray, "others n"],
     depth: int,
     min_visitors: int,
 ) -> Found:
-    total = weights.sum(axis=0)
-    leaf = FoundLeaf(int(np.argmax(total[:-1])))
-    if depth == 0 or not candidates or total[-1] < 2 * min_visitors:
+    total = np.append(0.0, gains.sum(axis=1))
+    n = gains.shape[1]
+    leaf = FoundLeaf(int(np.argmax(total)))
+    if depth == 0 or not candidates or n < 2 * min_visitors:
         return leaf
     halves = [np.ascontiguousarray(c.halves) for c in candidates]
-    if depth == 1:
-        values = _depth_1(halves, codes, weights, min_visitors)
-    elif depth == 2:
-        values = _depth_2(halves, codes, weights, min_visitors)
-    else:
-        values = _depth_3(halves, codes, weights, min_visitors)
+    values = (_depth_1, _depth_2, _depth_3)[depth - 1](halves, codes, gains, min_visitors)
     best = int(np.argmax([v.max() for v in values]))
     split = int(np.argmax(values[best]))
-    scale = np.abs(weights[:, :-1]).sum() + 1.0
-    if not values[best][split] > total[:-1].max() + 1e-12 * scale:
+    scale = np.abs(gains).sum() + 1.0
+    if not values[best][split] > total.max() + 1e-12 * scale:
         return leaf
     goes_left = (candidates[best].halves[split] > 0)[codes[best]]
     left, right = (
-        _grow(candidates, [c[rows] for c in codes], weights[rows], depth - 1, min_visitors)
+        _grow(candidates, [c[rows] for c in codes], gains[:, rows], depth - 1, min_visitors)
         for rows in (np.flatnonzero(goes_left), np.flatnonzero(~goes_left))
     )
     if isinstance(left, FoundLeaf) and left == right:
@@ -117,8 +124,8 @@ def _grow(
 def _leaf_value(
     sums: Float[np.ndarray, "*regions sums"], min_visitors: int
 ) -> Float[np.ndarray, "*regions"]:
-    """The best arm's summed score in each region; minus infinity where it is too small."""
-    best = sums[..., 0]
+    """The best arm's summed gain in each region; minus infinity where it is too small."""
+    best = np.maximum(sums[..., 0], 0.0)
     for arm in range(1, sums.shape[-1] - 1):
         best = np.maximum(best, sums[..., arm])
     return np.where(sums[..., -1] >= min_visitors - 0.5, best, _NONE)
@@ -133,53 +140,45 @@ def _both(
 
 
 def _histogram(
-    code: Int[np.ndarray, " n"], size: int, weights: Float[np.ndarray, "n sums"]
+    code: Int[np.ndarray, " n"], size: int, gains: Float[np.ndarray, "others n"]
 ) -> Float[np.ndarray, "size sums"]:
-    sums = [np.bincount(code, column, minlength=size) for column in weights.T]
-    return np.stack(sums, axis=1)
+    """Each arm's summed gain over the first arm, and the number of visitors, by code."""
+    sums = [np.bincount(code, gain, minlength=size) for gain in gains]
+    return np.stack([*sums, np.bincount(code, minlength=size)], axis=1)
 
 
 def _depth_1(
     halves: Sequence[Float[np.ndarray, "halves states"]],
     codes: Sequence[Int[np.ndarray, " n"]],
-    weights: Float[np.ndarray, "n sums"],
+    gains: Float[np.ndarray, "others n"],
     min_visitors: int,
 ) -> list[Float[np.ndarray, " splits"]]:
     """Value of each feature's splits when both halves are leaves."""
-    return [
-        _both(_leaf_value(half @ _histogram(code, half.shape[1], weights), min_visitors))
-        for half, code in zip(halves, codes, strict=True)
-    ]
+    return [_both(v) for v in _singles(halves, codes, gains, min_visitors)]
 
 
 def _depth_2(
     halves: Sequence[Float[np.ndarray, "halves states"]],
     codes: Sequence[Int[np.ndarray, " n"]],
-    weights: Float[np.ndarray, "n sums"],
+    gains: Float[np.ndarray, "others n"],
     min_visitors: int,
 ) -> list[Float[np.ndarray, " splits"]]:
     """Value of each feature's splits when both halves may be split once more."""
-    columns = np.ascontiguousarray(weights.T).T
-    k = weights.shape[1]
-    best = [
-        _leaf_value(half @ _histogram(code, half.shape[1], columns), min_visitors)
-        for half, code in zip(halves, codes, strict=True)
-    ]
-    for i, a in enumerate(halves):
-        for j in range(i, len(halves)):
-            b = halves[j]
-            joint = _histogram(codes[i] * b.shape[1] + codes[j], a.shape[1] * b.shape[1], columns)
-            sums = (a @ joint.reshape(a.shape[1], -1)).reshape(len(a), b.shape[1], k)
-            value = _leaf_value(b @ sums, min_visitors)  # (halves of i, halves of j)
-            best[i] = np.maximum(best[i], _both(value.T).max(axis=0))
-            best[j] = np.maximum(best[j], _both(value).max(axis=0))
+    best = _singles(halves, codes, gains, min_visitors)
+    for i, j in combinations_with_replacement(range(len(halves)), 2):
+        a, b = halves[i], halves[j]
+        joint = _histogram(codes[i] * b.shape[1] + codes[j], a.shape[1] * b.shape[1], gains)
+        sums = (a @ joint.reshape(a.shape[1], -1)).reshape(len(a), b.shape[1], -1)
+        value = _leaf_value(b @ sums, min_visitors)  # (halves of i, halves of j)
+        best[i] = np.maximum(best[i], _both(value.T).max(axis=0))
+        best[j] = np.maximum(best[j], _both(value).max(axis=0))
     return [_both(v) for v in best]
 
 
 def _depth_3(
     halves: Sequence[Float[np.ndarray, "halves states"]],
     codes: Sequence[Int[np.ndarray, " n"]],
-    weights: Float[np.ndarray, "n sums"],
+    gains: Float[np.ndarray, "others n"],
     min_visitors: int,
 ) -> list[Float[np.ndarray, " splits"]]:
     """Value of each feature's splits when both halves may be split twice more.
@@ -187,42 +186,52 @@ def _depth_3(
     ``inner[i][j]`` holds, for every half of i crossed with every half of j, the best value of
     that region when it may be split once: each triple of features gives three such tables.
     """
-    columns = np.ascontiguousarray(weights.T).T
-    p, k = len(halves), weights.shape[1]
-    single = [
-        _leaf_value(half @ _histogram(code, half.shape[1], columns), min_visitors)
-        for half, code in zip(halves, codes, strict=True)
-    ]
-    inner = [[np.full((len(halves[i]), len(halves[j])), _NONE) for j in range(p)] for i in range(p)]
+    p = len(halves)
 
-    def offer(i: int, j: int, values: Float[np.ndarray, "halves_i halves_j"]) -> None:
-        np.maximum(inner[i][j], values, out=inner[i][j])
-        if i != j:
-            np.maximum(inner[j][i], values.T, out=inner[j][i])
-        else:
-            np.maximum(inner[i][i], values.T, out=inner[i][i])
+    def offers(pair: tuple[int, int]) -> list[_Offer]:
+        i, j = pair
+        a, b = halves[i], halves[j]
+        code = codes[i] * b.shape[1] + codes[j]
+        joint = _histogram(code, a.shape[1] * b.shape[1], gains)
+        sums = (a @ joint.reshape(a.shape[1], -1)).reshape(len(a), b.shape[1], -1)
+        found = [(i, j, _leaf_value(b @ sums, min_visitors))]
+        for h in range(j, p):
+            c = halves[h]
+            shape = (a.shape[1], b.shape[1], c.shape[1])
+            joint = _histogram(code * shape[2] + codes[h], int(np.prod(shape)), gains)
+            sums = (a @ joint.reshape(shape[0], -1)).reshape(len(a), shape[1], -1)
+            sums = (b @ sums).reshape(len(a), len(b), shape[2], -1)
+            value = _leaf_value(c @ sums, min_visitors)  # (halves of i, of j, of h)
+            found += [
+                (i, j, _both(value.transpose(2, 0, 1)).max(axis=0)),
+                (i, h, _both(value.transpose(1, 0, 2)).max(axis=0)),
+                (j, h, _both(value).max(axis=0)),
+            ]
+        return found
 
-    for i, a in enumerate(halves):
-        for j in range(i, p):
-            b = halves[j]
-            pair = codes[i] * b.shape[1] + codes[j]
-            joint = _histogram(pair, a.shape[1] * b.shape[1], columns)
-            sums = (a @ joint.reshape(a.shape[1], -1)).reshape(len(a), b.shape[1], k)
-            offer(i, j, _leaf_value(b @ sums, min_visitors))
-            for h in range(j, p):
-                c = halves[h]
-                shape = (a.shape[1], b.shape[1], c.shape[1])
-                joint = _histogram(pair * shape[2] + codes[h], int(np.prod(shape)), columns)
-                sums = (a @ joint.reshape(shape[0], -1)).reshape(len(a), shape[1], -1)
-                sums = (b @ sums).reshape(len(a), len(b), shape[2], k)
-                value = _leaf_value(c @ sums, min_visitors)  # (halves of i, of j, of h)
-                offer(i, j, _both(value.transpose(2, 0, 1)).max(axis=0))
-                offer(i, h, _both(value.transpose(1, 0, 2)).max(axis=0))
-                offer(j, h, _both(value).max(axis=0))
+    inner = [[np.full((len(a), len(b)), _NONE) for b in halves] for a in halves]
+    cores = (os.cpu_count() or 1) if gains.shape[1] >= THREADED_FROM else 1
+    with ThreadPoolExecutor(max_workers=cores) as pool:
+        for found in pool.map(offers, combinations_with_replacement(range(p), 2)):
+            for i, j, values in found:
+                np.maximum(inner[i][j], values, out=inner[i][j])
+                np.maximum(inner[j][i], values.T, out=inner[j][i])
     best = []
-    for i in range(p):
-        value = single[i]
+    for i, value in enumerate(_singles(halves, codes, gains, min_visitors)):
         for j in range(p):
             value = np.maximum(value, _both(inner[i][j].T).max(axis=0))
         best.append(_both(value))
     return best
+
+
+def _singles(
+    halves: Sequence[Float[np.ndarray, "halves states"]],
+    codes: Sequence[Int[np.ndarray, " n"]],
+    gains: Float[np.ndarray, "others n"],
+    min_visitors: int,
+) -> list[Float[np.ndarray, " halves"]]:
+    """Value of each half of each feature's splits as a leaf."""
+    return [
+        _leaf_value(half @ _histogram(code, half.shape[1], gains), min_visitors)
+        for half, code in zip(halves, codes, strict=True)
+    ]
