@@ -202,7 +202,7 @@ def test_a_cell_that_does_not_fit_is_refused(change, message):
 
 def test_a_cell_may_not_push_another_below_its_floor():
     changed = a_plan().with_cell(mine(0.02), taken_from="control")
-    with pytest.raises(DesignError, match="'control' has a floor of 5.00%"):
+    with pytest.raises(DesignError, match="'control' has a floor of 5"):
         override(a_plan(), changed.cells)
 
 
