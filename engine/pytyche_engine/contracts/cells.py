@@ -310,7 +310,7 @@ def hypothesis_cell(
     """
     if not isinstance(name, str) or not name.strip():
         raise DesignError(f"The name of a cell is text; {name!r} is not.")
-    if name in _ROLES:
+    if name.strip() in _ROLES:
         raise DesignError(
             f"'{name}' is the name of a cell that every plan has; choose another one."
         )
@@ -335,6 +335,10 @@ def hypothesis_cell(
 def _mix(arms: Mapping[str, float] | Sequence[str]) -> Mapping[str, float]:
     if isinstance(arms, Mapping):
         return dict(arms)
+    if not isinstance(arms, Sequence):
+        raise DesignError(
+            f"An arm mix is shares by arm, an arm, or a list of arms; {arms!r} is none of these."
+        )
     names = (arms,) if isinstance(arms, str) else UniformPolicy(tuple(arms)).over
     return dict.fromkeys(names, 1 / len(names))
 
