@@ -88,7 +88,8 @@ def test_sentences_and_predicates_agree(
     assert ("No split of the visitors pays" in text) == (not split)
     assert ("Graduation candidates: none." in text) == (not candidates)
     for c in candidates:
-        assert text.count(f"{c.treatment} in segment {c.segment.id}") == 1
+        where = f"in segment {c.segment.id}" if c.segment.rule.clauses else "for everyone"
+        assert text.count(f"{c.treatment} {where}") == 1
         assert c.claim_level.label in text
     assert done.summary_one_line() in text
     assert f"{decision} '{ARMS[1]}'" in text

@@ -106,8 +106,15 @@ class Segment:
 
     @property
     def label(self) -> str:
-        """What it is called in tables: its name and id, or its id alone."""
-        return f"{self.name} ({self.id})" if self.name else self.id
+        """What it is called: its name and id, its id alone, or everyone."""
+        if self.name:
+            return f"{self.name} ({self.id})"
+        return self.id if self.rule.clauses else str(self.rule)
+
+    @property
+    def title(self) -> str:
+        """What it is called, and who belongs."""
+        return f"{self.label}: {self.rule}" if self.label != str(self.rule) else self.label
 
     @property
     def leader(self) -> str:

@@ -139,7 +139,9 @@ def _candidates(candidates: Sequence[GraduationCandidate]) -> str:
     if not candidates:
         return "Graduation candidates: none."
     pairs = "; ".join(
-        f"{c.treatment} in segment {c.segment.id} ({c.segment.rule}, {c.claim_level.label})"
+        f"{c.treatment} in segment {c.segment.label} ({c.segment.rule}, {c.claim_level.label})"
+        if c.segment.rule.clauses
+        else f"{c.treatment} for everyone ({c.claim_level.label})"
         for c in candidates
     )
     return (

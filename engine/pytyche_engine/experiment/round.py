@@ -134,7 +134,7 @@ class RoundAnalysis:
         """Each segment with the lift of its leading treatment."""
         rows = [
             (
-                f"{s.label}: {s.rule}",
+                s.title,
                 f"{s.population_share:.0%}",
                 f"{s.gate_arm} {_interval(s.gates[s.gate_arm])}",
                 "—" if s.gate_arm not in s.held_out else _interval(s.held_out[s.gate_arm]),
