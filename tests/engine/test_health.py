@@ -175,7 +175,7 @@ def test_visitors_count_against_their_own_probabilities():
 def test_looking_after_every_round_alarms_no_more_often_than_it_says():
     rng = np.random.default_rng(3)
     found = []
-    for _ in range(600):
+    for _ in range(400):
         rounds, lead = [], np.zeros(3)
         for n in (100, 200, 200, 400):
             # A policy by visitor that follows what was seen, as Thompson sampling does.

@@ -92,8 +92,9 @@ class _Counts:
     """How many of a round's visitors each cell or arm has, and should have.
 
     Attributes:
-        probability: for each name, the values that visitors' probabilities take.
-        visitors: how many visitors have each of them.
+        probability: (rows, k) the probabilities that visitors have of each name.
+        visitors_per_row: one, or all of them where they have the same.
+        impossible: whether a visitor is where nobody could get.
     """
 
     kind: Literal["cell", "arm"]
@@ -101,8 +102,8 @@ class _Counts:
     observed: Int[np.ndarray, " k"]
     expected: Float[np.ndarray, " k"]
     covariance: Float[np.ndarray, "k k"]
-    probability: list[Float[np.ndarray, " values"]]
-    visitors: list[Int[np.ndarray, " values"]]
+    probability: Float[np.ndarray, "rows k"]
+    visitors_per_row: int
     impossible: bool
 
 
@@ -123,15 +124,13 @@ def _counts(plan: Plan, observations: Observations) -> list[_Counts]:
                 observed=counts,
                 expected=n * shares,
                 covariance=n * (np.diag(shares) - np.outer(shares, shares)),
-                probability=list(shares[:, None]),
-                visitors=[np.array([n])] * len(names),
+                probability=shares[None, :],
+                visitors_per_row=n,
                 impossible=bool((counts[shares <= 0] > 0).any()),
             )
         )
     if n and observations.propensity_recorded:
         p = observations.propensity
-        # A policy has few parts, so probabilities take few values.
-        values = [np.unique(column, return_counts=True) for column in p.T]
         found.append(
             _Counts(
                 kind="arm",
@@ -139,8 +138,8 @@ def _counts(plan: Plan, observations: Observations) -> list[_Counts]:
                 observed=np.bincount(observations.arm, minlength=observations.n_arms),
                 expected=p.sum(axis=0),
                 covariance=np.diag(p.sum(axis=0)) - p.T @ p,
-                probability=[v for v, _ in values],
-                visitors=[c for _, c in values],
+                probability=p,
+                visitors_per_row=1,
                 impossible=bool((p[np.arange(n), observations.arm] <= 0).any()),
             )
         )
@@ -171,9 +170,10 @@ class _Wagers:
             self.totals |= dict.fromkeys(new, np.zeros(3))
         tilts = np.array(TILTS)
         for k, name in enumerate(counts.names):
-            fair = np.array(
-                [counts.visitors[k] @ np.log1p(np.expm1(t) * counts.probability[k]) for t in TILTS]
-            )
+            # A policy has few parts, so probabilities take few values.
+            values, rows = np.unique(counts.probability[:, k], return_counts=True)
+            visitors = rows * counts.visitors_per_row
+            fair = np.array([visitors @ np.log1p(np.expm1(t) * values) for t in TILTS])
             gain = np.inf if counts.impossible else counts.observed[k] * tilts - fair
             self.log_value[name] = self.log_value[name] + gain
             self.totals[name] = self.totals[name] + np.array(
