@@ -84,7 +84,7 @@ def discover_segments(
     division = (
         kept(there, arms[best])
         if there is not None and stays(there, new, dr.weight)
-        else searched(new, there, previous, used_ids, observations, fold, dr.weight, arms[best])
+        else searched(new, there, used_ids, observations, fold, dr.weight, arms[best])
     )
     stability = stability_scores(
         division.membership,

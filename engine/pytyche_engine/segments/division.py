@@ -1,13 +1,12 @@
 """How visitors are divided in a round: as in the round before, anew, or not at all."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from pytyche_engine.contracts.claims import ClaimLevel
-from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.money import signed
 from pytyche_engine.contracts.observations import Observations
@@ -83,7 +82,6 @@ def kept(there: Incumbent, best: str) -> Division:
 def searched(
     new: Choice,
     there: Incumbent | None,
-    previous: Sequence[Segment],
     used_ids: Collection[str],
     observations: Observations,
     fold: Int[np.ndarray, " n"],
@@ -95,7 +93,6 @@ def searched(
     Args:
         new: what the search came to.
         there: the segments that have to go, if there were any.
-        previous: the same as they were.
         used_ids: ids that were ever given.
         observations: n visitors.
         fold: (n,) fold of every visitor.
@@ -117,10 +114,11 @@ def searched(
     leaves = tuple(leaves[i] for i in order)
     arms = [leaf.arm for leaf in leaves]
     latest = int(observations.round_index.max())
+    before = there.segments if there else ()
     shared = np.zeros((0, len(leaves)))
     if there:
-        shared = shared_members(there.membership, len(previous), membership, len(leaves))
-    named = identify(previous if there else (), shared, used_ids, latest)
+        shared = shared_members(there.membership, len(before), membership, len(leaves))
+    named = identify(before, shared, used_ids, latest)
     return Division(
         parts=tuple(
             Part(name, leaf.rule, leaf.arm, latest, first)

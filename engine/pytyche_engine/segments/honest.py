@@ -113,6 +113,9 @@ def claim(
 ) -> tuple[ClaimLevel, str]:
     """The claim level that held-out visitors support, and why, in one or two sentences.
 
+    It is about the lift of the segment's `gate_arm`: other treatments may have too few
+    converters to be estimated at all.
+
     Held-out estimates that differ from the reported GATEs beyond chance leave nothing but an
     exploratory claim. Chance: a t test of the difference for each treatment, with
     `CONTRADICTION_ERROR` for all of them (Bonferroni). The difference is given the variance of
