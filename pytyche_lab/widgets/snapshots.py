@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 from pytyche_engine.contracts import BaselinePolicy, Cell, Estimate, MixPolicy, Segment
 from pytyche_engine.contracts.cells import TreePolicy, UniformPolicy
 from pytyche_engine.contracts.decisions import CellObservation, Comparison
-from pytyche_engine.contracts.money import probability
 from pytyche_engine.experiment import Round
+from pytyche_lab.widgets.lamps import lamps
 from pytyche_lab.widgets.schema import (
     ArmRef,
     CellView,
     ComparisonView,
     HistoryView,
     Interval,
-    Lamp,
     OptionView,
     RoundView,
     SegmentView,
@@ -23,7 +22,7 @@ from pytyche_lab.widgets.schema import (
 )
 
 if TYPE_CHECKING:
-    from pytyche_engine.contracts.convergence import Convergence
+    pass
 
 
 def round_view(finished: Round, title: str) -> RoundView:
@@ -43,7 +42,7 @@ def round_view(finished: Round, title: str) -> RoundView:
         "is_calibrated": analysis.is_calibrated,
         "converged": analysis.converged,
         "arms": [_arm(name, arms) for name in arms],
-        "health": _health(finished),
+        "health": lamps(finished),
         "notices": list(finished.observations.notices),
         "decision": {
             "verdict": verdict.decision.value,
@@ -118,64 +117,6 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
 
-def _health(finished: Round) -> list[Lamp]:
-    split = finished.health.traffic
-    if split.p_value is None:
-        traffic: Lamp = {
-            "name": "Traffic split (SRM)",
-            "status": "none",
-            "reading": "Not checked: no cells or probabilities recorded",
-        }
-    elif split.alarm:
-        traffic = {
-            "name": "Traffic split (SRM)",
-            "status": "bad",
-            "reading": f"{split.worst}: {split.observed:,} visitors, "
-            f"{split.expected:,.0f} planned, p < 0.001",
-        }
-    else:
-        traffic = {
-            "name": "Traffic split (SRM)",
-            "status": "ok",
-            "reading": f"As planned, p {_is(probability(split.p_value))}",
-        }
-    recorded = finished.observations.propensity_recorded
-    converged, calibrated = finished.analysis.converged, finished.analysis.is_calibrated
-    return [
-        traffic,
-        {
-            "name": "Assignment",
-            "status": "ok" if recorded else "warn",
-            "reading": "Probabilities recorded"
-            if recorded
-            else "Not recorded: arm shares stand in",
-        },
-        {
-            "name": "Convergence",
-            "status": "ok" if converged else "bad",
-            "reading": _agreement(finished.analysis.convergence),
-        },
-        {
-            "name": "Interval coverage",
-            "status": "ok" if calibrated else "none",
-            "reading": "Recalibrated" if calibrated else "Not checked at this size",
-        },
-    ]
-
-
-def _is(text: str) -> str:
-    return text if text[0] in "<>" else f"= {text}"
-
-
-def _agreement(found: "Convergence") -> str:
-    """The worst reading of each: the lamp is as good as the worst reported lift."""
-    r_hats = [v for v in found.r_hat.values() if math.isfinite(v)]
-    sizes = [v for v in found.ess.values() if math.isfinite(v)]
-    if not r_hats or not sizes:
-        return "R-hat and ESS not known: too few draws"
-    return f"R-hat ≤ {max(r_hats):.3f}, ESS ≥ {min(sizes):,.0f}"
-
-
 def _options(finished: Round) -> list[OptionView]:
     """One arm for everyone: every treatment, and control, most lift first."""
     analysis, arms = finished.analysis, finished.plan.arms
@@ -221,6 +162,13 @@ def _only_arm(cell: Cell, arms: Sequence[str]) -> ArmRef | None:
             return None
 
 
+_SHARES = {
+    "thompson": "Thompson shares",
+    "top_two": "top-two shares",
+    "exploration_sampling": "exploration sampling",
+}
+
+
 def _policy_words(cell: Cell, arms: Sequence[str]) -> str:
     """The policy in fewer words than the plan's table has room for."""
     match cell.policy:
@@ -228,10 +176,10 @@ def _policy_words(cell: Cell, arms: Sequence[str]) -> str:
             return f"Always {arms[0]}"
         case UniformPolicy(over) if len(over) > 1:
             return f"Uniform over {len(over)} arms"
-        case TreePolicy(routes) if len(routes) > 1:
-            return f"Policy tree, {len(routes)} segments, Thompson shares"
-        case TreePolicy():
-            return "Everyone one segment, Thompson shares"
+        case TreePolicy(routes, _, allocation, dropped):
+            who = f"Policy tree, {len(routes)} segments" if len(routes) > 1 else "One segment"
+            left_out = f", without {', '.join(d.arm for d in dropped)}" if dropped else ""
+            return f"{who}, {_SHARES[allocation]}{left_out}"
         case policy:
             return policy.describe()
 

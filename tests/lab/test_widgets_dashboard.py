@@ -8,10 +8,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rounds import finished_round
+from rounds import estimate, finished_round
 
 from pytyche_engine.contracts import BaselinePolicy, Cell, MixPolicy, Plan, Rule, UniformPolicy
 from pytyche_engine.contracts.decisions import CellObservation, Decision
+from pytyche_engine.contracts.drift import DriftCheck, LiftChange
+from pytyche_engine.contracts.health import (
+    BalanceCheck,
+    ConverterCheck,
+    ConverterCount,
+    Imbalance,
+    SeverityCheck,
+    SeverityStatistic,
+)
 from pytyche_engine.contracts.rules import Threshold
 from pytyche_engine.decisions import traffic_split
 from pytyche_engine.experiment import Round
@@ -135,13 +144,45 @@ def test_lamps_say_only_what_was_checked():
     unknown = replace(
         finished.observations, cell=np.full(100, -1), propensity_recorded=False, cells=()
     )
-    health = replace(finished.health, traffic=traffic_split(finished.plan, unknown))
+    silent = traffic_split(finished.plan, unknown)
+    health = replace(finished.health, traffic=silent, traffic_over_rounds=silent)
     blind = replace(finished, observations=unknown, health=health)
     assert lamp(blind, "Traffic")["status"] == "none"
     assert lamp(blind, "Assignment")["status"] == "warn"
     assert lamp(finished, "Convergence") == {"status": "ok", "reading": "R-hat ≤ 1.003, ESS ≥ 420"}
+    assert lamp(finished, "Drift") == {"status": "none", "reading": "Not watched yet"}
+    assert lamp(finished, "Balance") == {"status": "none", "reading": "Nothing to compare"}
     loose = replace(finished, analysis=replace(finished.analysis, converged=False))
     assert lamp(loose, "Convergence")["status"] == "bad"
+
+
+def test_lamps_of_a_checked_round_are_short_and_name_what_is_wrong():
+    finished = finished_round()
+    moved = LiftChange(
+        "S1", "low_promo", 2, 1, 0.4, -0.3, estimate(-0.7, 0.3), None, "revenue", 0.001, True
+    )
+    few = ConverterCount("S2", "low_promo", 90, 3, True)
+    health = replace(
+        finished.health,
+        drift=DriftCheck(2, 0.03, (moved,), ()),
+        converters=ConverterCheck(44, (few, replace(few, arm="control", few=False))),
+        balance=BalanceCheck((Imbalance("depth", "low_promo", 0.02, 0.4, False),), True),
+        severity=SeverityCheck(
+            600,
+            (SeverityStatistic("atom", 0.2, estimate(0.01, 0.01), 0.001, True, "So.", 25.0),),
+        ),
+    )
+    shown = replace(finished, health=health)
+    assert lamp(shown, "Drift") == {
+        "status": "bad",
+        "reading": "low_promo in S1: down since round 2",
+    }
+    assert lamp(shown, "Converters")["reading"] == "Few in 1 of 2 arms and segments"
+    assert lamp(shown, "Balance")["reading"] == "Arms alike, at most 0.02 SD apart"
+    assert lamp(shown, "Model fit") == {
+        "status": "warn",
+        "reading": "Misfits: a common price",
+    }
 
 
 def test_history_ends_with_the_round_shown_and_counts_none_twice():

@@ -115,7 +115,7 @@ class Posterior:
         n, K = len(features), len(self.arms)
         conversion, severity, rpv = (np.zeros((n, K)) for _ in range(3))
         cate_square = np.zeros((n, K - 1))
-        batches = self._surface_batches(
+        batches = self.surface_batches(
             features, propensity, self.draws.take(which), control or Control()
         )
         for rows, surfaces, _ in batches:
@@ -171,7 +171,7 @@ class Posterior:
         S, G, K = len(self.draws), len(groups), len(self.arms)
         shape = (S, G, K)
         conversion, rpv, by_conversion, by_severity = (np.zeros(shape) for _ in range(4))
-        batches = self._surface_batches(
+        batches = self.surface_batches(
             features.iloc[rows],
             None if propensity is None else propensity[rows],
             self.draws,
@@ -294,7 +294,7 @@ class Posterior:
                 "from a copy, or fit the round again."
             ) from error
 
-    def _surface_batches(
+    def surface_batches(
         self, features: pd.DataFrame, propensity: Propensity, draws: Draws, control: Control
     ) -> Iterator[tuple[slice, Surfaces, slice]]:
         """Surfaces in batches of rows and draws, padded so that few shapes are compiled.

@@ -74,7 +74,7 @@ def replicate_revenue(
     arm = observations.arm[rows]
     sd = posterior.scale.scale * np.sqrt(draws.sigma2)
     log_mean = np.empty((len(draws), len(rows)), dtype=np.float32)
-    for batch, surfaces, which in posterior._surface_batches(
+    for batch, surfaces, which in posterior.surface_batches(
         observations.features.iloc[rows],
         observations.propensity[rows] if observations.propensity_recorded else None,
         draws,

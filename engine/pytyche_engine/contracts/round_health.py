@@ -176,9 +176,12 @@ class RoundHealth:
         ]
 
     def _drift_alarms(self) -> list[str]:
-        act = "Find out what changed; forget the rounds before it if it lasts."
         changes = self.drift.alarms if self.drift else ()
-        return [f"{change.sentence(self.currency)} {act}" for change in changes]
+        return [
+            f"{change.sentence(self.currency)} Find out what changed; if it lasts, forget what was "
+            f"before with exp.forget_before({change.since + 1})."
+            for change in changes
+        ]
 
     def _fit_alarms(self) -> list[str]:
         flagged = self.severity.flagged if self.severity else ()

@@ -59,7 +59,7 @@ def check_round(
         traffic_over_rounds=traffic_over_rounds([(s.plan, s.observations) for s in served]),
         balance=covariate_balance(latest.observations),
         severity=_severity(posterior, cumulative, seed, control),
-        converters=converters_by_segment(cumulative, rules),
+        converters=converters_by_segment(cumulative, rules, prior_sd=posterior.settings.arm_scale),
         drift=lift_drift(cumulative, rules),
         cross_checks=(
             *cross_check_arms(cumulative, scores, everyone),
