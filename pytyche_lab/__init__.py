@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytyche_engine.bcf import fit as fit
     from pytyche_engine.contracts import BaselinePolicy as BaselinePolicy
     from pytyche_engine.contracts import Cell as Cell
+    from pytyche_engine.contracts import ClaimError as ClaimError
     from pytyche_engine.contracts import ClaimLevel as ClaimLevel
     from pytyche_engine.contracts import ColumnMapping as ColumnMapping
     from pytyche_engine.contracts import DataError as DataError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pytyche_engine.contracts import UncalibratedWarning as UncalibratedWarning
     from pytyche_engine.contracts import UnconvergedWarning as UnconvergedWarning
     from pytyche_engine.contracts import UniformPolicy as UniformPolicy
+    from pytyche_engine.contracts import hypothesis_cell as hypothesis_cell
     from pytyche_engine.contracts.door import read_round as read_round
     from pytyche_engine.decisions import ExpectedLossRule as ExpectedLossRule
     from pytyche_engine.sources import replay as replay
@@ -54,6 +56,7 @@ _HOMES = {
     "pytyche_engine.contracts": (
         "BaselinePolicy",
         "Cell",
+        "ClaimError",
         "ClaimLevel",
         "ColumnMapping",
         "DataError",
@@ -71,6 +74,7 @@ _HOMES = {
         "UncalibratedWarning",
         "UnconvergedWarning",
         "UniformPolicy",
+        "hypothesis_cell",
     ),
     "pytyche_engine.contracts.door": ("read_round",),
     "pytyche_engine.decisions": ("ExpectedLossRule",),

@@ -13,6 +13,7 @@ from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import ColumnMapping
 
 SETTINGS = (
+    "allocation",
     "calibration",
     "currency",
     "max_segment_depth",
@@ -22,6 +23,7 @@ SETTINGS = (
     "min_segment_share",
     "refunds",
     "seed",
+    "visitors_per_year",
 )
 """What a recipe may say beside treatments, schedule, source and columns; each is the argument
 of `pytyche_lab.sequential_experiment` of the same name."""

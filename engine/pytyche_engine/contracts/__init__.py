@@ -6,6 +6,7 @@ from pytyche_engine.contracts.cells import MixPolicy as MixPolicy
 from pytyche_engine.contracts.cells import Route as Route
 from pytyche_engine.contracts.cells import TreePolicy as TreePolicy
 from pytyche_engine.contracts.cells import UniformPolicy as UniformPolicy
+from pytyche_engine.contracts.cells import hypothesis_cell as hypothesis_cell
 from pytyche_engine.contracts.claims import ClaimLevel as ClaimLevel
 from pytyche_engine.contracts.crosscheck import CrossCheck as CrossCheck
 from pytyche_engine.contracts.decisions import CellObservation as CellObservation
@@ -16,6 +17,8 @@ from pytyche_engine.contracts.decisions import Recommendation as Recommendation
 from pytyche_engine.contracts.decisions import Segment as Segment
 from pytyche_engine.contracts.drift import DriftCheck as DriftCheck
 from pytyche_engine.contracts.drift import LiftChange as LiftChange
+from pytyche_engine.contracts.dropped import DroppedArm as DroppedArm
+from pytyche_engine.contracts.dropped import RevivedArm as RevivedArm
 from pytyche_engine.contracts.effects import GroupDraws as GroupDraws
 from pytyche_engine.contracts.effects import VisitorEffects as VisitorEffects
 from pytyche_engine.contracts.errors import ClaimError as ClaimError
