@@ -171,6 +171,7 @@ class SegmentView(TypedDict):
     """A segment, and the lift in it of its strongest treatment."""
 
     id: str
+    name: str
     rule: str
     share: float
     n_visitors: int

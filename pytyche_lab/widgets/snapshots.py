@@ -219,6 +219,7 @@ def _comparison(c: Comparison, arms: Sequence[str]) -> ComparisonView:
 def _segment(s: Segment, arms: Sequence[str]) -> SegmentView:
     return {
         "id": s.id,
+        "name": s.name,
         "rule": str(s.rule),
         "share": s.population_share,
         "n_visitors": s.n_visitors,

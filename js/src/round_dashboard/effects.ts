@@ -63,7 +63,9 @@ export function effects(round: RoundView, selected: string): HTMLElement {
 
 function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof scaleOver>, digits: number, selected: string): Row {
   const { currency } = round;
-  const label = `${s.id}: ${s.arm.name} GATE ${f.liftFigures(s.gate, currency, digits).join(" ")}`;
+  const everyone = s.rule === "everyone";
+  const called = s.name || (everyone ? "Everyone" : s.id);
+  const label = `${called}: ${s.arm.name} GATE ${f.liftFigures(s.gate, currency, digits).join(" ")}`;
   const stability = s.stability === null ? "stability not known" : `stability ${s.stability.toFixed(2)}`;
   const chosen = s.id === selected;
   return {
@@ -71,9 +73,9 @@ function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof s
     id: s.id,
     cells: [
       [
-        h("button", { type: "button", class: "pt-name pick-name", "aria-pressed": String(chosen), title: `${f.count(s.n_visitors)} visitors, ${f.count(s.n_converted)} converted` }, s.id),
-        h("span", { class: "soft sid" }, `${s.arm.name} vs ${round.arms[0]?.name ?? ""}`),
-        h("span", { class: "pt-rule" }, ...ruleText(s.rule)),
+        h("button", { type: "button", class: "pt-name pick-name", "aria-pressed": String(chosen), title: `${f.count(s.n_visitors)} visitors, ${f.count(s.n_converted)} converted` }, called),
+        h("span", { class: "soft sid" }, [s.name ? `${s.id}, ` : "", s.arm.name, " vs ", round.arms[0]?.name ?? ""].join("")),
+        ...(everyone ? [] : [h("span", { class: "pt-rule" }, ...ruleText(s.rule))]),
       ],
       [f.share(s.share)],
       [glyph({ arm: s.arm, scale, zero: true, interval: s.gate, calibrated: round.is_calibrated, label })],

@@ -31,6 +31,7 @@ function comparison(arm: ArmRef, mean: number): RoundView["comparisons"][number]
 function segment(id: string, rule: string, gate: Interval): RoundView["segments"][number] {
   return {
     id,
+    name: "",
     rule,
     share: 0.63,
     n_visitors: 1260,
@@ -231,6 +232,15 @@ describe("the round dashboard", () => {
     expect(mount(round()).el.querySelector('[data-testid="truth"]')).toBeNull();
     const truth = { cate_rmse: 0.11, cate_rmse_no_effect: 0.41, cate_rmse_constant: 0.37, policy_accuracy: 0.713, oracle_gap: 0.02, best_arm_gap: 0.06 };
     expect(mount(round({ truth })).text('[data-testid="truth"]')).toContain("no effect $0.4100");
+  });
+
+  it("calls a segment by its name, and one for everyone Everyone", () => {
+    const named = { ...segment("S2", "browse_depth > 1.14", around(0.4, 0.1)), name: "Deep <b>browsers</b>" };
+    const { el } = mount(round({ segments: [named, segment("S0", "everyone", around(0.1, 0.2))] }));
+    const buttons = [...el.querySelectorAll("button.pick-name")].map((b) => b.textContent);
+    expect(buttons).toEqual(["Deep <b>browsers</b>", "Everyone"]);
+    expect(el.querySelector('[data-segment="S2"] .sid')?.textContent).toContain("S2, ");
+    expect(el.querySelector('[data-segment="S0"] .pt-rule')).toBeNull();
   });
 
   it("ends with the schedule", () => {

@@ -127,6 +127,7 @@ export interface ComparisonView {
 
 export interface SegmentView {
   id: string;
+  name: string;
   rule: string;
   share: number;
   n_visitors: number;
