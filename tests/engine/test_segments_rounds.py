@@ -209,7 +209,7 @@ def test_segments_of_the_latest_round_are_no_previous_ones(steady):
 
 
 def test_held_out_intervals_cover_new_and_kept_segments():
-    """About 80 % of 40 intervals each; 200 longer runs gave 76 to 84 %."""
+    """About 80 % of 40 intervals each; 120 longer runs gave .77 and .82."""
     hits = {0: [], 1: []}
     for seed in range(10):
         for i, search in enumerate(play([(3_000, by_recency)] * 2, seed)):

@@ -86,6 +86,12 @@ def cross_fitted(
     what is estimated is a segment as the search finds it, a little blurred: a visitor near a
     border may count on the other side of it.
 
+    The rows did not choose the rules, but together they decided that a tree is kept at all (its
+    cross-fitted value passed `choice.AGREED_SE`). Where there is something to find this matters
+    little: 80 % intervals covered .77 over simulated rounds with planted segments. Where there is
+    nothing, the few trees that pass do so by luck, their recommended lifts are about one standard
+    error too high, and intervals cover about .5. Rows of later rounds have no such luck.
+
     Args:
         fold_trees: for each fold, the tree of the other folds.
         fold: (n,) fold of every visitor.
