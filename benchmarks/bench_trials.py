@@ -190,6 +190,8 @@ def aa_figures(rows: Sequence[Row]) -> list[Figure]:
     figures = []
     for trial in AA_TRIALS:
         mine = [row for row in rows if row["trial"] == trial]
+        if not mine:
+            continue
         what = (
             f"{trial}, arms permuted, {len(mine)} permutations, 2 rounds of {AA_SIZES[0]:,}: "
             "share of experiments with"
