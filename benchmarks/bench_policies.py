@@ -208,9 +208,11 @@ from pytyche_engine.experiment import fit_round
 conclude_round, result = fit_round.conclude_round, {}
 
 def measured(*arguments, **named):
-    above, start = memory_above(), time.perf_counter()
+    above, start, cpu = memory_above(), time.perf_counter(), time.process_time()
     done = conclude_round(*arguments, **named)
-    result.update(seconds=time.perf_counter() - start, GiB=above())
+    result.update(
+        seconds=time.perf_counter() - start, cpu=time.process_time() - cpu, GiB=above()
+    )
     return done
 
 fit_round.conclude_round = measured
@@ -233,6 +235,14 @@ def analysis() -> list[Figure]:
     assert result["features"] == 20
     return [
         Figure("analysis-seconds-350k", what, result["seconds"], 60, "lower", "s"),
+        Figure(
+            "analysis-cpu-350k",
+            f"{what}: processor time of all threads",
+            result["cpu"],
+            None,
+            "lower",
+            "s",
+        ),
         Figure(
             "analysis-memory-350k",
             f"{what}: peak memory beyond the posterior and the data",

@@ -19,12 +19,15 @@ from bench_main_job import ARMS
 from figures import RESULTS, Figure, record
 from real_trials import HILLSTROM_ARMS, KARLAN_ARMS, read_hillstrom, read_karlan
 from resumable import Row, run_missing
+from scipy.stats import norm
 
 import pytyche_lab as pt
 from pytyche_engine.contracts.decisions import Segment
+from pytyche_engine.contracts.observations import concat
 from pytyche_engine.contracts.truth import concat_truth
 from pytyche_engine.experiment.narration import credible_segments
 from pytyche_engine.experiment.round import Round
+from pytyche_engine.segments import doubly_robust_scores
 
 # --- Karlan and List's trial, as it was ---------------------------------------------------
 
@@ -55,13 +58,17 @@ def karlan_case(seed: int) -> Row:
     experiment.observe(frame.iloc[:half])
     experiment.accept(cells)
     done = experiment.observe(frame.iloc[half:])
+    seen = concat([r.observations for r in experiment.history])
     groups = {RED: frame["red0"] == 1, BLUE: frame["red0"] == 0}
-    features = pd.concat([r.observations.features for r in experiment.history], ignore_index=True)
     membership = np.column_stack(list(groups.values())).astype(float)
-    propensity = np.tile([1 / 3, 2 / 9, 2 / 9, 2 / 9], (len(frame), 1))
-    draws = done.posterior.group_draws(features, membership, tuple(groups), propensity=propensity)
+    draws = done.posterior.group_draws(
+        seen.features, membership, tuple(groups), propensity=seen.propensity
+    )
+    effects = done.posterior.predict(seen.features, propensity=seen.propensity)
+    scores = doubly_robust_scores(seen, effects).scores
     # As the paper does: any match against none.
     match = draws.lift[:, :, 1:].astype(float).mean(axis=2)
+    gain = scores[:, 1:].mean(axis=1) - scores[:, 0]
     row: Row = {
         "arm_means": [float(frame.loc[frame["arm"] == a, "revenue"].mean()) for a in KARLAN_ARMS],
         "candidates": [repr(c) for c in experiment.graduation_candidates()],
@@ -72,7 +79,10 @@ def karlan_case(seed: int) -> Row:
     }
     for g, (name, members) in enumerate(groups.items()):
         raw = frame[members].groupby(frame["arm"] != KARLAN_ARMS[0])["revenue"].agg(["mean", "sem"])
+        aipw, aipw_se = gain[members].mean(), gain[members].std() / np.sqrt(members.sum())
         row[name] = {
+            "aipw_probability": float(norm.cdf(aipw / aipw_se)),
+            "aipw_lift": [float(aipw), float(aipw_se)],
             "probability": float((match[:, g] > 0).mean()),
             "lift": [float(match[:, g].mean()), float(match[:, g].std())],
             "by_arm": (draws.lift[:, g, 1:] > 0).mean(axis=0).tolist(),
@@ -87,8 +97,7 @@ def karlan_figures(rows: Sequence[Row]) -> list[Figure]:
     what = (
         f"Karlan-List, gifts, two rounds of half of the letters, {len(rows)} orders of the letters:"
     )
-    probability = {name: [row[name]["probability"] for row in rows] for name in (RED, BLUE)}
-    return [
+    figures = [
         Figure(
             "karlan-means",
             "Karlan-List, gifts: dollars a letter by arm are the table's",
@@ -97,27 +106,35 @@ def karlan_figures(rows: Sequence[Row]) -> list[Figure]:
             "true",
         ),
         Figure(
-            "karlan-red",
-            f"{what} least P(lift of a match > 0) in red states, posterior",
-            min(probability[RED]),
-            0.95,
-            "higher",
-        ),
-        Figure(
-            "karlan-blue",
-            f"{what} largest P(lift of a match > 0) in blue states, posterior",
-            max(probability[BLUE]),
-            0.95,
-            "lower",
-        ),
-        Figure(
             "karlan-graduates",
             f"{what} graduation candidates",
             float(sum(len(row["candidates"]) for row in rows)),
             0,
             "lower",
         ),
-    ]  # fmt: skip
+    ]
+    for suffix, key, words in (
+        ("", "probability", "posterior"),
+        ("-aipw", "aipw_probability", "AIPW with the model as nuisance"),
+    ):
+        red, blue = ([row[name][key] for row in rows] for name in (RED, BLUE))
+        figures += [
+            Figure(
+                f"karlan-red{suffix}",
+                f"{what} least P(lift of a match > 0) in red states, {words}",
+                min(red),
+                0.95,
+                "higher",
+            ),
+            Figure(
+                f"karlan-blue{suffix}",
+                f"{what} largest P(lift of a match > 0) in blue states, {words}",
+                max(blue),
+                0.95,
+                "lower",
+            ),
+        ]
+    return figures
 
 
 # --- A/A ----------------------------------------------------------------------------------
@@ -173,6 +190,8 @@ def aa_figures(rows: Sequence[Row]) -> list[Figure]:
     figures = []
     for trial in AA_TRIALS:
         mine = [row for row in rows if row["trial"] == trial]
+        if not mine:
+            continue
         what = (
             f"{trial}, arms permuted, {len(mine)} permutations, 2 rounds of {AA_SIZES[0]:,}: "
             "share of experiments with"

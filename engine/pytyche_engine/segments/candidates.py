@@ -97,9 +97,9 @@ def _numeric(name: str, values: pd.Series, max_bins: int) -> Candidates | None:
     known = numbers[~missing]
     if not len(known):
         return None
-    grid = np.arange(1, max_bins) / max_bins
-    quantiles = np.quantile(known, grid, method="inverted_cdf")
-    spread = np.quantile(known, 0.95) - np.quantile(known, 0.05) or np.ptp(known) or 1.0
+    grid = np.append(np.arange(1, max_bins) / max_bins, [0.05, 0.95])
+    *quantiles, low, high = np.quantile(known, grid, method="inverted_cdf")
+    spread = high - low or np.ptp(known) or 1.0
     rounded = np.unique(np.round(quantiles, int(np.ceil(-np.log10(spread / 1000)))))
     cuts = rounded[(rounded >= known.min()) & (rounded < known.max())]
     if not len(cuts) and known.min() < known.max():
@@ -138,7 +138,8 @@ def _levels(
         return_inverse=True,
     )
     raw = np.append(label_codes, len(labels))[category.cat.codes]  # -1 (missing) is the last
-    present, codes = np.unique(raw, return_inverse=True)
+    present = np.flatnonzero(np.bincount(raw, minlength=len(labels) + 1))
+    codes = np.searchsorted(present, np.arange(len(labels) + 1))[raw]
     has_missing = bool(present[-1] == len(labels)) if len(present) else False
     groups: list[tuple[str, ...]] = [(str(labels[i]),) for i in present if i < len(labels)]
     if len(groups) > max_bins:

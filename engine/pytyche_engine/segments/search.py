@@ -23,7 +23,7 @@ from pytyche_engine.segments.candidates import Candidates
 MAX_DEPTH = 3
 """Deepest tree that can be searched exactly here."""
 
-THREADED_FROM = 20_000
+THREADED_FROM = 10_000
 """Rows from which a search of depth 3 uses all cores; with fewer, threads wait for each other."""
 
 _NONE = -np.inf
