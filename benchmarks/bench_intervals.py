@@ -25,7 +25,7 @@ from pytyche_engine.segments import discover_segments, doubly_robust_scores
 from pytyche_engine.sources.templates import TEMPLATES
 
 ROWS = RESULTS / "runs" / "intervals.jsonl"
-REPLICATIONS = {5_000: 8, 30_000: 4}
+REPLICATIONS = {5_000: 10, 30_000: 2}
 LEVELS = (0.8, 0.9)
 
 

@@ -115,5 +115,5 @@ def segment(
         gates={a: Estimate(0.2, 0.1, 0.3, 0.08) for a in arms[1:]},
         arm_best_probabilities=dict(zip(arms, best, strict=True)),
         stability_score=0.9,
-        claim_level=claim_level,
+        claims=dict.fromkeys(arms[1:], claim_level),
     )

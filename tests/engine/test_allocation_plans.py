@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from decision_cases import ARMS, SCHEMA, segment, visitors
+from decision_cases import ARMS, SCHEMA, normal_draws, segment, visitors
 
 from pytyche_engine.allocation import (
     check_floors,
@@ -14,6 +14,7 @@ from pytyche_engine.allocation import (
 from pytyche_engine.contracts import (
     BaselinePolicy,
     Cell,
+    ClaimLevel,
     DesignError,
     Estimate,
     Levels,
@@ -36,7 +37,8 @@ def search(segments, *, targeting_pays):
         best_arm="low_promo",
         value_of_targeting=Estimate(0.0, 0.0, 0.0, 0.0),
         targeting_pays=targeting_pays,
-        deepest_considered=3,
+        draws=normal_draws([2.0, 2.1, 2.0], 0.1),
+        value_claim=ClaimLevel.CONFIRMED,
     )
 
 

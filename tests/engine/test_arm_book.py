@@ -74,14 +74,15 @@ def test_evidence_of_forgotten_rounds_drops_no_arm():
     exp = experiment()
     first = quietly(next, exp)
     hopeless = dict(zip(ARMS, (0.499, 0.5, 0.001), strict=True))
-    segments = tuple(replace(s, arm_best_probabilities=hopeless) for s in first.analysis.segments)
-    analysis = replace(
-        first.analysis,
-        arm_best_probabilities=hopeless,
-        search=replace(first.analysis.search, segments=segments),
-    )
+    everyone = replace(first.analysis.everyone, arm_best_probabilities=hopeless)
+    search = replace(first.analysis.search, segments=(everyone,), targeting_pays=False)
+    analysis = replace(first.analysis, everyone=everyone, search=search, converged=True)
     before = replace(first, analysis=analysis)
     latest = ArmEvidence(1, hopeless)
     assert [d.arm for d in by_evidence(latest, [before], 0, "$")[0]] == ["free_ship"]
     assert by_evidence(latest, [before], 1, "$") == ((), ())
+    # Nor do rounds whose chains do not agree.
+    assert by_evidence(None, [before], 0, "$") == ((), ())
+    loose = replace(before, analysis=replace(analysis, converged=False))
+    assert by_evidence(latest, [loose], 0, "$") == ((), ())
     assert arm_evidence(0, analysis).everyone == hopeless

@@ -9,11 +9,12 @@ DRAWS = normal_draws([2.0, 2.3, 1.9], [0.1, 0.1, 0.05])
 REVENUE = np.array([0.0, 6.0, 0.0, 9.0, 0.0, 0.0])
 SEEN = observations(visitors(6), np.array([0, 0, 1, 1, 2, 2]), REVENUE)
 AIPW = np.array([0.0, 0.31, -0.12])
+CLAIMS = dict.fromkeys(ARMS[1:], ClaimLevel.HONEST_ESTIMATE)
 SE = np.array([0.0, 0.1, 0.2])
 
 
 def test_every_figure_of_a_comparison():
-    first, second = compare_arms(DRAWS, 0, SEEN, AIPW, SE)
+    first, second = compare_arms(DRAWS, 0, SEEN, AIPW, SE, CLAIMS)
     assert [(c.treatment, c.control) for c in (first, second)] == [
         ("low_promo", "control"),
         ("free_ship", "control"),
@@ -30,7 +31,7 @@ def test_every_figure_of_a_comparison():
 
 
 def test_parts_add_up_and_intervals_contain_their_points():
-    for c in compare_arms(DRAWS, 0, SEEN, AIPW, SE):
+    for c in compare_arms(DRAWS, 0, SEEN, AIPW, SE, CLAIMS):
         parts = c.conversion_part.mean + c.severity_part.mean
         assert parts == pytest.approx(c.lift.mean, abs=1e-12)
         estimates = (
@@ -46,15 +47,15 @@ def test_parts_add_up_and_intervals_contain_their_points():
 
 
 def test_the_level_of_the_intervals_can_be_chosen():
-    wide = compare_arms(DRAWS, 0, SEEN, AIPW, SE, level=0.9)[0]
-    narrow = compare_arms(DRAWS, 0, SEEN, AIPW, SE)[0]
+    wide = compare_arms(DRAWS, 0, SEEN, AIPW, SE, CLAIMS, level=0.9)[0]
+    narrow = compare_arms(DRAWS, 0, SEEN, AIPW, SE, CLAIMS)[0]
     assert wide.lift.level == 0.9
     assert wide.lift.high - wide.lift.low > narrow.lift.high - narrow.lift.low
 
 
 def test_an_arm_without_visitors_has_no_observed_lift():
     seen = observations(visitors(4), np.array([0, 0, 1, 1]), np.array([1.0, 2.0, 3.0, 4.0]))
-    first, second = compare_arms(DRAWS, 0, seen, AIPW, SE)
+    first, second = compare_arms(DRAWS, 0, seen, AIPW, SE, CLAIMS)
     assert first.observed_lift == 2.0
     assert np.isnan(second.observed_lift)
 
@@ -62,7 +63,7 @@ def test_an_arm_without_visitors_has_no_observed_lift():
 def test_inputs_about_other_arms_are_refused():
     other = observations(visitors(2), np.array([0, 1]), np.ones(2), arms=("control", "x", "y"))
     with pytest.raises(DesignError, match=r"'x', 'y'"):
-        compare_arms(DRAWS, 0, other, AIPW, SE)
+        compare_arms(DRAWS, 0, other, AIPW, SE, CLAIMS)
     with pytest.raises(DesignError, match="one value an arm"):
-        compare_arms(DRAWS, 0, SEEN, AIPW[1:], SE)
+        compare_arms(DRAWS, 0, SEEN, AIPW[1:], SE, CLAIMS)
     assert DRAWS.arms == ARMS

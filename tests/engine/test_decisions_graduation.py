@@ -18,6 +18,7 @@ from pytyche_engine.decisions import (
     ExpectedLossRule,
     RoundEvidence,
     graduation_candidates,
+    lacking,
     require_claim,
 )
 
@@ -136,7 +137,7 @@ def test_a_round_that_saw_nobody_of_the_segment_does_not_pass():
 
 
 def test_exploratory_segments_do_not_graduate():
-    exploratory = replace(S1, claim_level=ClaimLevel.EXPLORATORY)
+    exploratory = replace(S1, claims=dict.fromkeys(S1.gates, ClaimLevel.EXPLORATORY))
     rounds = [evidence(GOOD)] * 2  # asks for one rule: the exploratory one is not even judged
     assert [c.segment.id for c in candidates(rounds, segments=(exploratory, S2))] == ["S2"]
     assert candidates(rounds, segments=(exploratory,)) == ()
@@ -145,6 +146,31 @@ def test_exploratory_segments_do_not_graduate():
 @pytest.mark.parametrize("held_out", [{}, {"low_promo": Estimate(-0.01, -0.2, 0.2, 0.1)}])
 def test_a_treatment_graduates_only_with_a_lift_where_nobody_chose_it(held_out):
     assert candidates([evidence(GOOD)] * 2, segments=(replace(S1, held_out=held_out),)) == ()
+
+
+def test_rounds_before_the_one_that_found_the_rule_do_not_count():
+    rounds = [evidence(GOOD, index=i) for i in range(4)]
+    assert [r.round_index for r in candidates(rounds)[0].rounds] == [0, 1, 2, 3]
+    found = candidates(rounds, segments=(replace(S1, found_in=2),))
+    assert [r.round_index for r in found[0].rounds] == [2, 3]
+    assert candidates(rounds, segments=(replace(S1, found_in=3),)) == ()
+    everyone = replace(S1, rule=Rule(), found_in=3)
+    assert len(candidates(rounds, segments=(everyone,))[0].rounds) == 4
+
+
+def test_a_claim_on_one_treatment_is_none_on_another():
+    rounds = [evidence([2.0, 2.5, 2.501], sd=0.004, index=i) for i in range(2)]
+    mixed = replace(S1, claims={"low_promo": HONEST, "free_ship": ClaimLevel.EXPLORATORY})
+    assert [c.treatment for c in candidates(rounds, segments=(mixed,))] == ["low_promo"]
+
+
+def test_what_a_pair_lacks_is_said():
+    assert lacking(S1, "low_promo") == ""
+    assert "chains" in lacking(replace(S1, converged=False), "low_promo")
+    assert "exploratory" in lacking(segment("S1", S1.rule), "low_promo")
+    assert "Too few" in lacking(replace(S1, held_out={}), "low_promo")
+    below = {"low_promo": Estimate(-0.01, -0.2, 0.2, 0.1)}
+    assert "not above zero" in lacking(replace(S1, held_out=below), "low_promo")
 
 
 def test_a_claim_can_be_required():
@@ -156,14 +182,14 @@ def test_a_claim_can_be_required():
     assert not ClaimLevel.EXPLORATORY > ClaimLevel.EXPLORATORY
     for have in levels:
         for need in levels:
-            held = replace(S1, claim_level=have, claim_reason="Because.")
+            held = replace(S1, claims=dict.fromkeys(S1.gates, have), claim_reason="Because.")
             if levels.index(have) >= levels.index(need):
                 require_claim(held, need)
             else:
                 with pytest.raises(ClaimError, match=f"'S1' .* is {have.label}: Because"):
                     require_claim(held, need)
     with pytest.raises(ClaimError, match=r"same visitors.*'honest estimate' is needed"):
-        require_claim(replace(S1, claim_level=ClaimLevel.EXPLORATORY))
+        require_claim(segment("S1", S1.rule))
 
 
 def test_nothing_to_judge_gives_nothing():
@@ -183,11 +209,16 @@ def test_a_candidate_reads_as_in_the_tutorial_and_states_its_claim_level():
     confirmed = candidates([evidence(GOOD)] * 2, segments=(S2,))[0]
     assert "claim level: confirmed" in repr(confirmed)
     evil = replace(
-        c, segment=segment("S", Rule((Levels("<script>", ("<img>",)),))), treatment="<b>"
+        c,
+        segment=replace(
+            segment("S", Rule((Levels("<script>", ("<img>",)),))), claims={"<b>": HONEST}
+        ),
+        treatment="<b>",
     )
     html = evil._repr_html_()
     assert "<script>" not in html
-    assert "&lt;script&gt; == &lt;img&gt;" in html
+    assert "&lt;script&gt;" in html
+    assert "&lt;img&gt;" in html
     assert "&lt;b&gt;" in html
 
 

@@ -98,6 +98,7 @@ def cross_check(*, disagree: bool) -> CrossCheck:
 
 HEALTHY = RoundHealth(
     round_index=2,
+    first_round=0,
     traffic=FINE,
     traffic_over_rounds=FINE,
     balance=BalanceCheck((Imbalance("age", "b", 0.01, 1.0, False),), recorded=True),
@@ -114,7 +115,7 @@ def test_a_healthy_round_has_no_lamp_lit_and_no_alarm():
 
 
 def test_what_was_not_checked_is_unknown_and_no_alarm():
-    health = RoundHealth(0, NOT_RECORDED, NOT_RECORDED)
+    health = RoundHealth(0, 0, NOT_RECORDED, NOT_RECORDED)
     assert set(health.lamps.values()) == {"unknown"}
     assert health.alarms == ()
     assert "unknown" in health.table().text()
@@ -137,7 +138,7 @@ def test_what_was_not_checked_is_unknown_and_no_alarm():
             {"traffic_over_rounds": TrafficSplit(0.0, "stray", 0.0, 7, "cell")},
             "srm",
             "alarm",
-            ("All rounds up to 3", "Cell 'stray'", "7 visitors", "0 were expected"),
+            ("Rounds 1 to 3", "Cell 'stray'", "7 visitors", "0 were expected"),
         ),
         (
             {"balance": BalanceCheck((Imbalance("age", "b", -0.2, 1e-6, True),), recorded=True)},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytyche_engine.contracts import ClaimLevel, Decision, GraduationCandidate, Rule
+from pytyche_engine.contracts import ClaimLevel, Decision, GraduationCandidate
 from pytyche_engine.contracts.decisions import SustainedRound
 from pytyche_engine.contracts.verdicts import Verdict, Worth
 from pytyche_engine.experiment import narration
@@ -124,7 +124,8 @@ def test_a_stop_has_to_last_before_it_is_sure():
 
 def test_exploratory_and_unconverged_segments_are_not_credible():
     done = a_round()
-    for change in ({"claim_level": ClaimLevel.EXPLORATORY}, {"converged": False}):
+    exploratory = dict.fromkeys(ARMS[1:], ClaimLevel.EXPLORATORY)
+    for change in ({"claims": exploratory}, {"converged": False}):
         changed = tuple(replace(s, **change) for s in done.analysis.segments)
         search = replace(done.analysis.search, segments=changed)
         other = replace(done, analysis=replace(done.analysis, search=search))
@@ -135,12 +136,10 @@ def test_a_segment_with_another_verdict_is_named_as_an_exception():
     done = a_round(decision=Decision.SHIP)
     main = done.analysis.recommendation
     stop = replace(main, decision=Decision.STOP, reason="It does harm there.")
+    everyone = done.analysis.everyone
     verdicts = tuple(
-        Verdict(where, rule, found, ClaimLevel.CONFIRMED, Worth(main.lift, None, None), "")
-        for where, rule, found in (
-            ("everyone", Rule(), main),
-            *((s.id, s.rule, main if s.id == "S1" else stop) for s in done.analysis.segments),
-        )
+        Verdict(segment, stop if segment.id == "S2" else main, Worth(main.lift, None, None), "")
+        for segment in (everyone, *done.analysis.segments)
     )
     told = replace(done, analysis=replace(done.analysis, verdicts=verdicts))
     text = narration.summary([told], (), plan(2))

@@ -39,7 +39,7 @@ def test_a_registered_rule_is_followed_and_confirmed_by_later_rounds_only(tmp_pa
     own = DEEP.matches(second.observations.features)
     assert mine.held_out_rows == own.sum()
     assert mine.n_visitors > own.sum()
-    assert {v.arm for v in second.analysis.verdicts if v.segment == "R1"} == set(mine.gates)
+    assert {v.arm for v in second.analysis.verdicts if v.segment.id == "R1"} == set(mine.gates)
     assert "deep browsers (R1)" in repr(second.analysis)
     quietly(next, exp)
     history = exp.segments.history("R1")
@@ -85,14 +85,15 @@ def test_what_cannot_be_named_or_followed_is_refused():
 def test_exploratory_evidence_does_not_graduate():
     exp = finished()
     latest = exp.latest
-    segment = replace(
-        latest.analysis.segments[0],
+    everyone = latest.analysis.everyone
+    weak = replace(
+        everyone,
         id="S9",
-        claim_level=ClaimLevel.EXPLORATORY,
+        rule=DEEP,
+        claims=dict.fromkeys(everyone.gates, ClaimLevel.EXPLORATORY),
         claim_reason="Found and estimated on the same visitors.",
     )
-    search = replace(latest.analysis.search, segments=(segment,))
-    changed = replace(latest, analysis=replace(latest.analysis, search=search))
+    changed = replace(latest, analysis=replace(latest.analysis, registered=(weak,)))
     other = experiment()
     other._state = replace(exp._state, rounds=(*exp.history[:-1], changed))
     with pytest.raises(ClaimError, match=r"'S9'.*exploratory"):
@@ -101,10 +102,30 @@ def test_exploratory_evidence_does_not_graduate():
         other.graduate("control", "S9")
 
 
-def test_evidence_that_was_not_sustained_says_what_it_lacks():
+def test_what_a_candidate_lacks_is_said_and_everyone_can_be_asked_for():
     exp = finished()
-    segment = next(iter(exp.segments))
-    if segment.claim_level < ClaimLevel.HONEST_ESTIMATE:
-        pytest.fail("the tiny experiment was chosen to end with one segment for everyone")
-    with pytest.raises(ClaimError, match="does not meet the graduation rule"):
-        exp.graduate("low_promo", segment.id)
+    with pytest.raises(ClaimError, match="'low_promo' for everyone is no graduation candidate"):
+        exp.graduate("low_promo", "everyone")
+
+
+@pytest.mark.parametrize("name", ["S1", "r7", "Everyone", "two\nlines", 5])
+def test_names_that_read_as_ids_or_break_tables_are_refused(name):
+    exp = experiment()
+    quietly(next, exp)
+    with pytest.raises(DesignError):
+        exp.segments.rename("everyone", name)
+
+
+def test_rules_can_be_registered_as_text_and_their_kind_is_checked():
+    exp = experiment()
+    with pytest.raises(DesignError, match="before the first round"):
+        exp.segments.register("browse_depth > 2", "deep")
+    quietly(next, exp)
+    with pytest.raises(DesignError, match="with a number"):
+        exp.segments.register("channel > 4", "odd")
+    with pytest.raises(DesignError, match="nobody has had so far"):
+        exp.segments.register("channel == sozial", "odd")
+    exp.segments.register("browse_depth > 2", "deep")
+    assert "from the next round on" in repr(exp.segments)
+    exp.segments.retire("deep")
+    assert exp.segments.register("browse_depth > 1", "deep") == "R2"  # the name is free again

@@ -8,7 +8,7 @@ from segment_cases import ARMS, arm_means, hurdle
 
 from pytyche_engine.contracts import ClaimLevel, Estimate, Rule, Threshold
 from pytyche_engine.segments import aipw_contrast, doubly_robust_scores
-from pytyche_engine.segments.honest import HeldOut, claim, cross_fitted, held_out_lift
+from pytyche_engine.segments.honest import HeldOut, claims, cross_fitted, held_out_lift
 from pytyche_engine.segments.tree import Leaf, PolicyTree, Split
 
 EXPLORATORY, HONEST, CONFIRMED = ClaimLevel
@@ -96,28 +96,42 @@ KEPT = replace(NEW, found_in=0)
 
 
 @pytest.mark.parametrize(
-    ("of", "held", "before", "level", "why"),
+    ("of", "held", "level", "why"),
     [
-        (NEW, held_out(), EXPLORATORY, HONEST, "900 visitors whom trees that had not seen"),
-        (NEW, HeldOut({}, {}, dict.fromkeys(ARMS, 0), 0), EXPLORATORY, EXPLORATORY, "again"),
-        (NEW, held_out(converters=(30, 4, 30)), EXPLORATORY, EXPLORATORY, "only 4 of them spent"),
-        (KEPT, held_out(), EXPLORATORY, CONFIRMED, "came after round 1, which chose its rule"),
-        (KEPT, held_out(converters=(19, 30, 30)), HONEST, HONEST, "only 19 .* what it was"),
-        (KEPT, held_out(converters=(19, 30, 30)), CONFIRMED, HONEST, "only 19"),
-        (KEPT, held_out(converters=(30, 19, 30)), EXPLORATORY, EXPLORATORY, "20 each are needed"),
-        (KEPT, held_out(converters=(30, 30, 0)), EXPLORATORY, CONFIRMED, "900 visitors"),
-        (segment("S0", Rule()), held_out(), EXPLORATORY, HONEST, "One segment for everyone"),
-        (NEW, held_out(0.35), EXPLORATORY, EXPLORATORY, r"\+0.2000, is contradicted .* \+0.3500"),
-        (KEPT, held_out(0.05), CONFIRMED, EXPLORATORY, "contradicted by 900 visitors"),
-        (segment("S0", Rule()), held_out(-0.2), HONEST, EXPLORATORY, "contradicted"),
-        (NEW, held_out(0.3), EXPLORATORY, HONEST, "trees"),  # 2 sd of two arms: p = .10
+        (NEW, held_out(), HONEST, "900 visitors whom trees that had not seen"),
+        (NEW, HeldOut({}, {}, dict.fromkeys(ARMS, 0), 0), EXPLORATORY, "again"),
+        (NEW, held_out(converters=(30, 4, 30)), EXPLORATORY, "4 under 'low_promo' and 30 under"),
+        (KEPT, held_out(), CONFIRMED, "came after its rule was chosen"),
+        (KEPT, held_out(converters=(19, 30, 30)), HONEST, "19 under 'control'.*takes 20 each"),
+        (KEPT, held_out(converters=(30, 19, 30)), HONEST, "19 under 'low_promo'"),
+        (KEPT, held_out(converters=(30, 4, 30)), EXPLORATORY, "an estimate needs 5 each"),
+        (KEPT, held_out(converters=(30, 30, 0)), CONFIRMED, "900 visitors"),
+        (segment("S0", Rule()), held_out(), HONEST, "Everyone is no choice"),
+        (NEW, held_out(0.35), EXPLORATORY, r"\+0.2000, is contradicted .* \+0.3500"),
+        (KEPT, held_out(0.05), EXPLORATORY, "contradicted by 900 visitors"),
+        (segment("S0", Rule()), held_out(-0.2), EXPLORATORY, "contradicted"),
+        (NEW, held_out(0.3), HONEST, "trees"),  # 2 sd of two arms: p = .10
     ],
 )
-def test_the_claim_follows_from_the_evidence(of, held, before, level, why):
-    found, reason = claim(of, held, latest=2, before=before)
+def test_the_claim_follows_from_the_evidence(of, held, level, why):
+    found, reason = claims(of, held, latest=2)["low_promo"]
     assert found is level
     assert pd.Series([reason]).str.contains(why)[0], reason
     assert reason.endswith(".")
+
+
+def test_every_treatment_has_a_claim_of_its_own():
+    found = claims(KEPT, held_out(converters=(30, 30, 4)), latest=2)
+    assert {arm: level for arm, (level, _) in found.items()} == {
+        "low_promo": CONFIRMED,
+        "free_ship": EXPLORATORY,
+    }
+
+
+def test_a_segment_that_got_another_arm_is_exploratory_again():
+    found = claims(NEW, HeldOut({}, {}, dict.fromkeys(ARMS, 0), 0), latest=2, rearmed=True)
+    assert {level for level, _ in found.values()} == {EXPLORATORY}
+    assert "another arm since round 3" in found["low_promo"][1]
 
 
 def test_a_right_model_is_rarely_contradicted():
@@ -127,5 +141,5 @@ def test_a_right_model_is_rarely_contradicted():
         draws = rng.normal(0.2, 0.05, 2)
         lift = {a: Estimate(d, d, d, 0.05) for a, d in zip(ARMS[1:], draws, strict=True)}
         held = HeldOut(lift, dict.fromkeys(ARMS, 1e9), dict.fromkeys(ARMS, 30), 900)
-        found.append(claim(NEW, held, latest=2)[0] is EXPLORATORY)
+        found.append(claims(NEW, held, latest=2)["low_promo"][0] is EXPLORATORY)
     assert 0.03 < np.mean(found) < 0.065

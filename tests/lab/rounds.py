@@ -1,5 +1,7 @@
 """Finished rounds written by hand, for what only shows them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -36,7 +38,8 @@ def estimate(mean: float, half: float) -> Estimate:
 
 def segments(arms: tuple[str, ...] = ARMS) -> tuple[Segment, ...]:
     control, first, second = arms
-    shared = {"claim_level": ClaimLevel.HONEST_ESTIMATE, "n_converted": 40}
+    claims = dict.fromkeys(arms[1:], ClaimLevel.HONEST_ESTIMATE)
+    shared = {"claims": claims, "n_converted": 40}
     return (
         Segment(
             id="S1",
@@ -129,20 +132,21 @@ def finished_round(
             comparison(arm, arms[0], mean)
             for arm, mean in zip(arms[1:], (0.25, -0.13), strict=True)
         ),
+        everyone=replace(found[0], id="S0", rule=Rule(), population_share=1.0),
         search=SegmentSearch(
             segments=found,
             membership=(np.arange(n) % 2).astype(np.int64),
             best_arm=arms[1],
             value_of_targeting=estimate(0.014, 0.02),
             targeting_pays=True,
-            deepest_considered=3,
+            value_claim=ClaimLevel.EXPLORATORY,
             draws=GroupDraws(arms, ("S1", "S2"), np.array([1260.0, 740.0]), *NO_DRAWS),
         ),
         registered=(),
-        arm_best_probabilities=dict(zip(arms, (0.02, 0.97, 0.01), strict=True)),
         best_arm_rpv=estimate(2.66, 0.08),
         recommendation=recommendation,
         verdicts=(),
+        currency="$",
         is_calibrated=False,
         converged=True,
         convergence=Convergence(
@@ -173,6 +177,7 @@ def finished_round(
         own_scores=DoublyRobustScores(np.zeros((n, len(arms))), 0.0, np.ones(n)),
         health=RoundHealth(
             index,
+            0,
             traffic_split(plan(index, arms), observations),
             traffic_over_rounds([(plan(index, arms), observations)]),
         ),

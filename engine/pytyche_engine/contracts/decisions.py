@@ -72,7 +72,8 @@ class Segment:
         gates: per treatment, the segment's mean lift over control, money per visitor.
         arm_best_probabilities: per arm, P(its RPV is the highest in the segment).
         stability_score: share of refits (rows and scores redrawn) that find it again.
-        claim_level: what supports the GATEs.
+        claims: per treatment, what supports its GATE.
+        claim_reason: why the claim on `gate_arm` is what it is, one or two sentences.
         probability_positive: per treatment, P(its GATE > 0).
         converged: whether the fit that its figures come from converged.
         found_in: index of the round that chose its present rule.
@@ -81,7 +82,6 @@ class Segment:
             choose the segment, money per visitor. Treatments with too few converters among
             them are left out.
         held_out_rows: how many visitors those are.
-        claim_reason: why the claim level is what it is, one sentence.
         name: what the operator calls it; empty without a name.
     """
 
@@ -94,14 +94,14 @@ class Segment:
     gates: Mapping[str, Estimate]
     arm_best_probabilities: Mapping[str, float]
     stability_score: float
-    claim_level: ClaimLevel
+    claims: Mapping[str, ClaimLevel]
+    claim_reason: str = ""
     probability_positive: Mapping[str, float] = field(default_factory=dict)
     converged: bool = True
     found_in: int = 0
     first_seen: int = 0
     held_out: Mapping[str, Estimate] = field(default_factory=dict)
     held_out_rows: int = 0
-    claim_reason: str = ""
     name: str = ""
 
     @property
@@ -135,6 +135,11 @@ class Segment:
         )
 
     @property
+    def claim_level(self) -> ClaimLevel:
+        """What supports the GATE of `gate_arm`."""
+        return self.claims[self.gate_arm]
+
+    @property
     def gate_estimate(self) -> float:
         """Posterior mean of the segment's average effect of `gate_arm`."""
         return self.gates[self.gate_arm].mean
@@ -161,11 +166,12 @@ class SegmentSearch:
         membership: (n,) index into `segments` of every visitor so far; -1 for one who fits
             none, with a level that was not there when the rules were found.
         best_arm: the best single arm for everyone.
-        value_of_targeting: gain in RPV of the segments' arms over the best single arm,
-            estimated on rows that did not choose the tree: cross-fitted for a new tree, later
-            rounds for one that was kept; exactly zero for one segment.
+        value_of_targeting: gain in RPV of the segments' arms over the best single arm:
+            cross-fitted for a new tree, on later rounds for one that was kept; exactly zero for
+            one segment.
+        value_claim: what supports it. The visitors of a new tree's cross-fitted value also
+            decided that it pays.
         targeting_pays: whether Optimized routes by segment.
-        deepest_considered: depth of the deepest tree that was searched.
         draws: posterior draws of the segments' means, in their order.
         reason: why these segments and not others, one sentence.
     """
@@ -174,15 +180,15 @@ class SegmentSearch:
     membership: Int[np.ndarray, " n"]
     best_arm: str
     value_of_targeting: Estimate
+    value_claim: ClaimLevel
     targeting_pays: bool
-    deepest_considered: int
     draws: GroupDraws
     reason: str = ""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to do with the best treatment, over everyone.
+    """What to do with a treatment in a group of visitors.
 
     Attributes:
         treatment: the treatment it is about.
@@ -305,8 +311,8 @@ class GraduationCandidate:
 
     @property
     def claim_level(self) -> ClaimLevel:
-        """What supports the segment's estimates."""
-        return self.segment.claim_level
+        """What supports the treatment's estimate there."""
+        return self.segment.claims[self.treatment]
 
     def _lines(self) -> tuple[str, ...]:
         latest = self.latest_recommendation

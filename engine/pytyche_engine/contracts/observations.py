@@ -213,7 +213,7 @@ def concat(rounds: Sequence[Observations]) -> Observations:
         visitor_id=np.concatenate([r.visitor_id for r in rounds]),
         arm=np.concatenate([r.arm for r in rounds]),
         revenue=np.concatenate([r.revenue for r in rounds]),
-        features=pd.DataFrame(features),
+        features=pd.DataFrame(features, index=range(sum(map(len, rounds)))),
         outcome=Outcome.HURDLE
         if any(r.outcome is Outcome.HURDLE for r in rounds)
         else first.outcome,

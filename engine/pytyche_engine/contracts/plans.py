@@ -19,7 +19,7 @@ from pytyche_engine.contracts.cells import (
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.export import Exported, as_json, as_python, as_sql
 from pytyche_engine.contracts.observations import FeatureKind, FeatureSchema
-from pytyche_engine.contracts.rules import Levels, Threshold
+from pytyche_engine.contracts.rules import Rule, Threshold
 from pytyche_engine.contracts.tables import Table
 
 
@@ -219,40 +219,59 @@ class Plan:
 
 
 def check_rules(cells: Sequence[Cell], schema: FeatureSchema) -> None:
-    """Whether every clause is about a feature of the experiment, of the clause's kind.
+    """Check the rules of cells; see `check_rule`.
 
     Raises:
         DesignError: naming the cell and the feature at fault.
     """
-    kinds = {feature.name: feature.kind for feature in schema.features}
     for cell in cells:
-        for clause in (clause for rule in cell.policy.rules for clause in rule.clauses):
-            kind = kinds.get(clause.feature)
-            if kind is None:
+        for rule in cell.policy.rules:
+            check_rule(rule, schema, f"Cell '{cell.id}'")
+
+
+def check_rule(rule: Rule, schema: FeatureSchema, owner: str) -> None:
+    """Whether every clause is about a feature of the experiment, of the clause's kind.
+
+    Args:
+        rule: what is checked.
+        schema: the experiment's features.
+        owner: whose rule it is, as the subject of a sentence.
+
+    Raises:
+        DesignError: naming the owner and the feature at fault.
+    """
+    features = {feature.name: feature for feature in schema.features}
+    for clause in rule.clauses:
+        feature = features.get(clause.feature)
+        if feature is None:
+            raise DesignError(
+                f"{owner} has a rule on '{clause.feature}', which is not a feature; "
+                f"the features are {list(features)}."
+            )
+        numeric = feature.kind is FeatureKind.NUMERIC
+        if isinstance(clause, Threshold):
+            if not numeric:
                 raise DesignError(
-                    f"Cell '{cell.id}' has a rule on '{clause.feature}', which is not a feature; "
-                    f"the features are {list(kinds)}."
+                    f"{owner} compares '{clause.feature}' with a number, but it is "
+                    f"{feature.kind}. Use Levels('{clause.feature}', (...))."
                 )
-            numeric = kind is FeatureKind.NUMERIC
-            if isinstance(clause, Threshold) and not numeric:
-                raise DesignError(
-                    f"Cell '{cell.id}' compares '{clause.feature}' with a number, but it is "
-                    f"{kind}. Use Levels('{clause.feature}', (...))."
-                )
-            if isinstance(clause, Levels) and numeric:
-                raise DesignError(
-                    f"Cell '{cell.id}' asks for levels of '{clause.feature}', but it is numeric. "
-                    f"Use Threshold('{clause.feature}', '>', ...)."
-                )
-            if (
-                isinstance(clause, Levels)
-                and kind is FeatureKind.BOOLEAN
-                and not clause.about_flags
-            ):
-                raise DesignError(
-                    f"Cell '{cell.id}' asks for {list(clause.levels)} of '{clause.feature}', but "
-                    "it is boolean: its levels are 'True' and 'False'."
-                )
+            continue
+        if numeric:
+            raise DesignError(
+                f"{owner} asks for levels of '{clause.feature}', but it is numeric. "
+                f"Use Threshold('{clause.feature}', '>', ...)."
+            )
+        if feature.kind is FeatureKind.BOOLEAN and not clause.about_flags:
+            raise DesignError(
+                f"{owner} asks for {list(clause.levels)} of '{clause.feature}', but "
+                "it is boolean: its levels are 'True' and 'False'."
+            )
+        known = set(feature.levels)
+        if known and clause.levels and not known & set(clause.levels):
+            raise DesignError(
+                f"{owner} asks for {list(clause.levels)} of '{clause.feature}', which nobody has "
+                f"had so far; its levels are {list(feature.levels)}."
+            )
 
 
 def plan_to_dict(plan: Plan) -> dict[str, Any]:

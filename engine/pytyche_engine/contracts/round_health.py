@@ -28,6 +28,7 @@ class RoundHealth:
 
     Attributes:
         round_index: the round, from 0.
+        first_round: the first round that is remembered, from 0.
         traffic: the round's split against its plan.
         traffic_over_rounds: the splits of all rounds so far, each against its own plan.
         balance: whether arms are alike in features.
@@ -39,6 +40,7 @@ class RoundHealth:
     """
 
     round_index: int
+    first_round: int
     traffic: TrafficSplit
     traffic_over_rounds: TrafficSplit
     balance: BalanceCheck | None = None
@@ -153,7 +155,7 @@ class RoundHealth:
         where = f"Round {self.round_index + 1}"
         found = [f"{where}: {self.traffic.sentence} {act}"] if self.traffic.alarm else []
         if self.traffic_over_rounds.alarm:
-            so_far = f"All rounds up to {self.round_index + 1}"
+            so_far = f"Rounds {self.first_round + 1} to {self.round_index + 1}"
             found.append(f"{so_far}: {self.traffic_over_rounds.sentence} {act}")
         return found
 

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from pytyche_engine.contracts.claims import ClaimLevel
-from pytyche_engine.contracts.decisions import Recommendation
+from pytyche_engine.contracts.decisions import Recommendation, Segment
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.money import cash
-from pytyche_engine.contracts.rules import Rule
 
 
 @dataclass(frozen=True)
@@ -38,18 +37,14 @@ class Verdict:
     """The one verdict on an arm in a segment.
 
     Attributes:
-        segment: the segment's id, or ``"everyone"``.
-        rule: who belongs.
+        segment: the segment, or everyone.
         recommendation: the verdict itself, on the arm `recommendation.treatment`.
-        claim_level: what supports the segment's estimates.
         worth: what the lift adds up to.
-        changed: what changed since the round before, in one sentence.
+        changed: what changed since the round before, in one sentence; empty in the first.
     """
 
-    segment: str
-    rule: Rule
+    segment: Segment
     recommendation: Recommendation
-    claim_level: ClaimLevel
     worth: Worth
     changed: str
 
@@ -58,9 +53,18 @@ class Verdict:
         """The treatment that it is about."""
         return self.recommendation.treatment
 
+    @property
+    def claim_level(self) -> ClaimLevel:
+        """What supports the arm's estimate in the segment."""
+        return self.segment.claims[self.arm]
+
     def sentence(self, currency: str = "$") -> str:
         """Verdict, reason, worth and change as one paragraph."""
         r = self.recommendation
-        where = "everyone" if self.segment == "everyone" else f"{self.segment} ({self.rule})"
-        words = (f"{r.decision} '{self.arm}' for {where}.", r.reason, self.worth.sentence(currency))
-        return " ".join(part for part in (*words, self.changed) if part)
+        words = (
+            f"{r.decision} '{self.arm}' for {self.segment.title}.",
+            r.reason,
+            self.worth.sentence(currency),
+            self.changed,
+        )
+        return " ".join(part for part in words if part)

@@ -13,10 +13,12 @@ from pytyche_engine.decisions.drift import lift_drift as lift_drift
 from pytyche_engine.decisions.graduation import ExpectedLossRule as ExpectedLossRule
 from pytyche_engine.decisions.graduation import RoundEvidence as RoundEvidence
 from pytyche_engine.decisions.graduation import graduation_candidates as graduation_candidates
+from pytyche_engine.decisions.graduation import lacking as lacking
 from pytyche_engine.decisions.graduation import require_claim as require_claim
 from pytyche_engine.decisions.health import TrafficSplit as TrafficSplit
 from pytyche_engine.decisions.health import traffic_over_rounds as traffic_over_rounds
 from pytyche_engine.decisions.health import traffic_split as traffic_split
+from pytyche_engine.decisions.recommendation import most_promising as most_promising
 from pytyche_engine.decisions.recommendation import recommend as recommend
 from pytyche_engine.decisions.recommendation import (
     value_of_one_more_round as value_of_one_more_round,
@@ -24,5 +26,4 @@ from pytyche_engine.decisions.recommendation import (
 from pytyche_engine.decisions.severity_check import check_severity as check_severity
 from pytyche_engine.decisions.truth import compare_with_truth as compare_with_truth
 from pytyche_engine.decisions.verdicts import Horizon as Horizon
-from pytyche_engine.decisions.verdicts import Judged as Judged
 from pytyche_engine.decisions.verdicts import judge as judge

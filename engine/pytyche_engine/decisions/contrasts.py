@@ -1,5 +1,7 @@
 """Each treatment against control: the model's lift, how it comes about, and cross-checks."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float
 
@@ -17,6 +19,7 @@ def compare_arms(
     observations: Observations,
     aipw_lift: Float[np.ndarray, " arms"],
     aipw_se: Float[np.ndarray, " arms"],
+    claims: Mapping[str, ClaimLevel],
     *,
     level: float = INTERVAL_LEVEL,
 ) -> tuple[Comparison, ...]:
@@ -32,11 +35,11 @@ def compare_arms(
         observations: the visitors of that group, for the raw means.
         aipw_lift: (K,) AIPW estimate of each arm's RPV less control's, control first.
         aipw_se: (K,) their standard errors.
+        claims: per treatment, what supports the group's estimate.
         level: level of the intervals.
 
     Returns:
-        One comparison a treatment, in the order of the arms. Arms are given by the design,
-        not chosen by the data, so a comparison is an honest estimate.
+        One comparison a treatment, in the order of the arms.
 
     Raises:
         DesignError: if the arms of `draws` and `observations` differ, or an AIPW array does
@@ -79,7 +82,7 @@ def compare_arms(
                 observed_lift=float(raw[k] - raw[0]),
                 aipw_lift=float(aipw_lift[k]),
                 aipw_se=float(aipw_se[k]),
-                claim_level=ClaimLevel.HONEST_ESTIMATE,
+                claim_level=claims[draws.arms[k]],
                 expected_loss=float((rpv.max(axis=1) - rpv[:, k]).mean()),
             )
         )

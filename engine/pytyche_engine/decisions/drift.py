@@ -35,7 +35,11 @@ PRIOR_CONVERTERS = 5
 
 
 def lift_drift(
-    observations: Observations, segments: Mapping[str, Rule], *, error: float = ERROR
+    observations: Observations,
+    segments: Mapping[str, Rule],
+    *,
+    found_in: Mapping[str, int] | None = None,
+    error: float = ERROR,
 ) -> DriftCheck:
     """Compare every arm's lift over control, in every segment, with earlier rounds.
 
@@ -65,6 +69,9 @@ def lift_drift(
             the error that may be spent starts again.
         segments: names and rules of the current segments; earlier visitors are put in them
             by rule. They may overlap.
+        found_in: index of the round that chose a segment's rule, for rules that data chose.
+            Its visitors and earlier ones are left out there: a rule is chosen where lifts are
+            far from the mean, and they would seem to drift back to it.
         error: probability of any false alarm, over all rounds.
 
     Raises:
@@ -75,7 +82,11 @@ def lift_drift(
     if not 0 < error < 1:
         raise DesignError(f"The error of false alarms is {error}; use 0 to 1.")
     rounds = np.unique(observations.round_index)
-    groups = [rule.matches(observations.features) for rule in segments.values()]
+    groups = [
+        rule.matches(observations.features)
+        & (observations.round_index > (found_in or {}).get(name, -1))
+        for name, rule in segments.items()
+    ]
     pairs = [(segment, arm) for segment in segments for arm in observations.arms[1:]]
     r = len(rounds)
     if r == 1:

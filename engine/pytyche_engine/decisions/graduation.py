@@ -101,10 +101,10 @@ def graduation_candidates(
     share data (a posterior is about all rounds so far), so sustained evidence is stable
     evidence, not independent evidence.
 
-    Exploratory segments are passed over, as are those on which the chains do not agree, and
-    treatments whose lift is not above zero on
-    visitors who did not choose the segment: what the posterior says of a segment that its
-    own rows chose is no ground for shipping. Candidates carry their segment's claim level.
+    Rounds before the one that found a segment's rule do not count: they are among what chose it.
+    Exploratory claims are passed over, as are segments on which the chains do not agree, and
+    treatments whose lift is not above zero on visitors who did not choose the segment: what the
+    posterior says of a segment that its own rows chose is no ground for shipping.
 
     Args:
         segments: the latest round's segments.
@@ -122,14 +122,22 @@ def graduation_candidates(
     """
     required = rule.sustained_rounds if sustained_rounds is None else sustained_rounds
     check_sustained_rounds(required)
-    segments = [s for s in segments if s.claim_level >= ClaimLevel.HONEST_ESTIMATE and s.converged]
+    segments = [
+        s for s in segments if s.converged and max(s.claims.values()) >= ClaimLevel.HONEST_ESTIMATE
+    ]
     if len(rounds) < required or not segments:
         return ()
     rules = [segment.rule for segment in segments]
     held: dict[tuple[int, str], list[SustainedRound]] = {}
     for back, evidence in enumerate(reversed(rounds)):
         passed = _passing(evidence, rules, rule.thresholds, next_size, currency)
-        unbroken = [p for p in passed if back == 0 or len(held.get(p, ())) == back]
+        # A rule is no sustained finding in rounds before the one that chose it.
+        unbroken = [
+            pair
+            for pair in passed
+            if (back == 0 or len(held.get(pair, ())) == back)
+            and evidence.round_index >= _counted_from(segments[pair[0]])
+        ]
         for s, treatment in unbroken:
             own = evidence.own_lifts(rules[s]).get(treatment)
             found = SustainedRound(evidence.round_index, passed[s, treatment], own)
@@ -139,12 +147,34 @@ def graduation_candidates(
     candidates = [
         (s, GraduationCandidate(treatment, segments[s], tuple(reversed(found))))
         for (s, treatment), found in held.items()
-        if len(found) >= required
-        and treatment in segments[s].held_out
-        and segments[s].held_out[treatment].mean > 0
+        if len(found) >= required and not lacking(segments[s], treatment)
     ]
     candidates.sort(key=lambda c: (c[0], c[1].latest_recommendation.expected_loss_if_shipped))
     return tuple(candidate for _, candidate in candidates)
+
+
+def lacking(segment: Segment, treatment: str) -> str:
+    """What keeps a pair from graduating whatever the rounds say, one sentence; empty if nothing.
+
+    Args:
+        segment: of the latest round.
+        treatment: the arm.
+    """
+    if not segment.converged:
+        return "The chains of the fit do not agree on it yet."
+    level = segment.claims[treatment]
+    if level < ClaimLevel.HONEST_ESTIMATE:
+        return f"Its claim is {level.label}. {segment.claim_reason}".rstrip()
+    if treatment not in segment.held_out:
+        return "Too few of its visitors who did not choose it spent anything."
+    if not segment.held_out[treatment].mean > 0:
+        return "Its lift is not above zero among visitors who did not choose it."
+    return ""
+
+
+def _counted_from(segment: Segment) -> int:
+    """Index of the first round that counts: the one that found the rule, or the first at all."""
+    return segment.found_in if segment.rule.clauses else 0
 
 
 def require_claim(segment: Segment, at_least: ClaimLevel = ClaimLevel.HONEST_ESTIMATE) -> None:

@@ -26,9 +26,6 @@ def recommend(
 ) -> Recommendation:
     """Judge a treatment of a group: the most promising one, or a named one.
 
-    The most promising treatment has the highest posterior mean RPV of those that nothing
-    speaks for stopping, or of all if something does against each.
-
     With rpv_a the group's RPV under arm a, and limits that are shares taken of rpv_0 averaged
     over the draws, the verdict on treatment t is
 
@@ -59,18 +56,14 @@ def recommend(
     control = float(rpv[:, 0].mean())
     practical = in_money(thresholds.practical_effect, control)
     best = rpv.max(axis=1)
-    better = (lift > practical).mean(axis=0)
-    harmful = (lift < -practical).mean(axis=0)
-    is_open = (better >= thresholds.futility) & (harmful <= thresholds.harm)
+    better, harmful = _chances(lift, practical)
     if treatment is None:
-        mean = np.where(is_open | ~is_open[1:].any(), rpv.mean(axis=0), -np.inf)
-        k = 1 + int(np.argmax(mean[1:]))
-    elif treatment in draws.arms[1:]:
-        k = draws.arms.index(treatment)
-    else:
+        treatment = most_promising(draws, group, thresholds)
+    if treatment not in draws.arms[1:]:
         raise DesignError(
             f"'{treatment}' is not a treatment; the treatments are {list(draws.arms[1:])}."
         )
+    k = draws.arms.index(treatment)
     evidence = _Evidence(
         treatment=draws.arms[k],
         lift=Estimate.from_draws(lift[:, k]),
@@ -81,7 +74,7 @@ def recommend(
         better=float(better[k]),
         harmful=float(harmful[k]),
         loss=float((best - rpv[:, k]).mean()),
-        is_open=bool(is_open[k]),
+        is_open=bool(better[k] >= thresholds.futility and harmful[k] <= thresholds.harm),
         value_of_round=value_of_one_more_round(rpv, n_so_far=n_so_far, next_size=next_size),
     )
     decision, reason = _verdict(evidence, thresholds, next_size, converged, currency)
@@ -99,6 +92,32 @@ def recommend(
         thresholds=thresholds,
         reason=reason,
     )
+
+
+def most_promising(draws: GroupDraws, group: int, thresholds: DecisionThresholds) -> str:
+    """The treatment with the highest mean RPV of those that deserve no STOP, or else of all.
+
+    Args:
+        draws: posterior draws of group means.
+        group: index of the group in `draws`.
+        thresholds: when evidence is enough.
+
+    Raises:
+        FitError: if the group's draws are not finite, or give control no revenue.
+    """
+    rpv = _finite_rpv(draws, group)
+    practical = in_money(thresholds.practical_effect, float(rpv[:, 0].mean()))
+    better, harmful = _chances(rpv - rpv[:, :1], practical)
+    is_open = (better >= thresholds.futility) & (harmful <= thresholds.harm)
+    mean = np.where(is_open | ~is_open[1:].any(), rpv.mean(axis=0), -np.inf)
+    return draws.arms[1 + int(np.argmax(mean[1:]))]
+
+
+def _chances(
+    lift: Float[np.ndarray, "draws arms"], practical: float
+) -> tuple[Float[np.ndarray, " arms"], Float[np.ndarray, " arms"]]:
+    """P(lift > practical effect) and P(lift < -practical effect) of each arm."""
+    return (lift > practical).mean(axis=0), (lift < -practical).mean(axis=0)
 
 
 def value_of_one_more_round(

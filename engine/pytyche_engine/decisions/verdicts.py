@@ -4,34 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pytyche_engine.contracts.claims import ClaimLevel
-from pytyche_engine.contracts.decisions import Decision, Recommendation
+from pytyche_engine.contracts.decisions import Decision, Recommendation, Segment
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.money import money
-from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.verdicts import Verdict, Worth
 from pytyche_engine.decisions.recommendation import recommend
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A group that verdicts are about.
-
-    Attributes:
-        segment: its id, or ``"everyone"``.
-        rule: who belongs.
-        share: its share of all visitors.
-        claim_level: what supports its estimates.
-        converged: whether the sampler met its limits for the group.
-    """
-
-    segment: str
-    rule: Rule
-    share: float
-    claim_level: ClaimLevel
-    converged: bool
 
 
 @dataclass(frozen=True)
@@ -53,38 +33,37 @@ class Horizon:
 
 def judge(
     draws: GroupDraws,
-    groups: Sequence[Judged],
+    segments: Sequence[Segment],
     thresholds: DecisionThresholds,
     horizon: Horizon,
     *,
     before: Sequence[Verdict] = (),
     currency: str = "$",
 ) -> tuple[Verdict, ...]:
-    """A verdict on every treatment of every group.
+    """A verdict on every treatment of every segment.
 
-    The verdict is that of `recommend`, with one thing more: a segment that was found and
-    estimated on the same rows cannot ship, however good it looks there.
+    The verdict is that of `recommend`, with one thing more: what rests on an exploratory claim
+    cannot ship, however good it looks.
 
     Args:
-        draws: posterior draws of the groups' means, in the order of `groups`.
-        groups: what is judged.
+        draws: posterior draws of the segments' means, in their order.
+        segments: what is judged; everyone may be one of them.
         thresholds: when evidence is enough.
         horizon: the round, and the visitors that money is summed over.
         before: the verdicts of the round before, to say what changed.
         currency: symbol for money in sentences.
 
     Returns:
-        Group by group, treatments in their order.
+        Segment by segment, treatments in their order.
 
     Raises:
-        DesignError: if draws and groups differ in number.
+        DesignError: if draws and segments differ in number.
     """
-    if len(draws.groups) != len(groups):
-        raise DesignError(f"{len(groups)} groups are judged by draws of {len(draws.groups)}.")
-    known = {(v.segment, v.arm): v for v in before}
-    seen = {v.segment for v in before}
+    if len(draws.groups) != len(segments):
+        raise DesignError(f"{len(segments)} segments are judged by draws of {len(draws.groups)}.")
+    known = {(v.segment.id, v.arm): v for v in before}
     verdicts = []
-    for g, group in enumerate(groups):
+    for g, segment in enumerate(segments):
         for treatment in draws.arms[1:]:
             found = recommend(
                 draws,
@@ -92,20 +71,18 @@ def judge(
                 thresholds,
                 n_so_far=horizon.n_so_far,
                 next_size=horizon.next_size,
-                converged=group.converged,
+                converged=segment.converged,
                 treatment=treatment,
                 currency=currency,
             )
-            found = _held_back(found, group, horizon)
-            old = known.get((group.segment, treatment))
+            found = _held_back(found, segment, horizon)
+            old = known.get((segment.id, treatment))
             verdicts.append(
                 Verdict(
-                    segment=group.segment,
-                    rule=group.rule,
-                    recommendation=found,
-                    claim_level=group.claim_level,
-                    worth=worth(found.lift, group.share, horizon),
-                    changed=_change(found, old, group, group.segment in seen, horizon, currency),
+                    segment,
+                    found,
+                    worth(found.lift, segment.population_share, horizon),
+                    _change(found, old, segment, horizon, currency),
                 )
             )
     return tuple(verdicts)
@@ -120,21 +97,26 @@ def worth(lift: Estimate, share: float, horizon: Horizon) -> Worth:
     return Worth(lift, total(horizon.next_size), total(horizon.visitors_per_year))
 
 
-def _held_back(found: Recommendation, group: Judged, horizon: Horizon) -> Recommendation:
+def _held_back(found: Recommendation, segment: Segment, horizon: Horizon) -> Recommendation:
     """SHIP is not said on exploratory evidence."""
-    if found.decision is not Decision.SHIP or group.claim_level is not ClaimLevel.EXPLORATORY:
+    treatment = found.treatment
+    if (
+        found.decision is not Decision.SHIP
+        or segment.claims[treatment] is not ClaimLevel.EXPLORATORY
+    ):
         return found
     later = (
-        "The schedule has no next round that could confirm it: extend it."
+        "There is no next round that could settle it: extend the schedule."
         if horizon.next_size is None
-        else "The next round's visitors can confirm it."
+        else "The next round's visitors can settle it."
     )
+    why = segment.claim_reason if treatment == segment.gate_arm else "Too few orders to tell apart."
     return replace(
         found,
         decision=Decision.CONTINUE,
         reason=(
-            f"'{found.treatment}' would pass every limit in {group.segment}, but the segment was "
-            f"found on the rows that estimate it, so its claim is exploratory. {later}"
+            f"'{treatment}' would pass every limit, but the claim on it is exploratory. {why} "
+            f"{later}"
         ),
     )
 
@@ -142,23 +124,21 @@ def _held_back(found: Recommendation, group: Judged, horizon: Horizon) -> Recomm
 def _change(
     found: Recommendation,
     old: Verdict | None,
-    group: Judged,
-    was_there: bool,
+    segment: Segment,
     horizon: Horizon,
     currency: str,
 ) -> str:
     """What is different from the round before."""
     if old is None:
-        if horizon.round_index == 0:
-            return ""
-        return "" if was_there else f"{group.segment} is new in round {horizon.round_index + 1}."
+        new = horizon.round_index > 0
+        return f"{segment.label} is new in round {horizon.round_index + 1}." if new else ""
     then = old.recommendation
     moved = (
         f"its estimated lift went from {money(then.lift.mean, currency)} to "
         f"{money(found.lift.mean, currency)} per visitor"
     )
-    if old.rule != group.rule:
-        moved += f", while its rule changed from {old.rule}"
+    if old.segment.rule != segment.rule:
+        moved += f", while the rule changed from {old.segment.rule}"
     if then.decision is found.decision:
         return f"Since the round before, the verdict stands and {moved}."
     return f"Since the round before, the verdict changed from {then.decision} and {moved}."

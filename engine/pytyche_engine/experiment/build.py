@@ -70,7 +70,7 @@ def sequential_experiment(
         seed: of everything random. The same data and seed give the same results.
         name: printed, and the key under which magics know it.
         metric: ``"revenue_per_visitor"`` or ``"conversion_rate"``.
-        currency: symbol printed with money.
+        currency: symbol printed with money; conversions have none.
         visitors_per_year: how many visitors a decision is for; with it, verdicts say what a
             lift is worth in a year.
         refunds: what negative revenue is: an ``"error"``, set to 0 (``"clip"``), or summed
@@ -111,7 +111,10 @@ def sequential_experiment(
         ExperimentSpec(
             design=design,
             columns=_column_mapping(columns, generator),
-            labels=Labels(name, metric, currency, visitors_per_year),
+            # Conversions are counted, not paid in.
+            labels=Labels(
+                name, metric, "" if metric == "conversion_rate" else currency, visitors_per_year
+            ),
             settings=settings or Settings(),
             graduation_rule=graduation_rule or ExpectedLossRule(),
             thresholds=thresholds or DecisionThresholds(),

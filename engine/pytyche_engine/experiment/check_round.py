@@ -44,23 +44,26 @@ def check_round(
         cumulative: their visitors together.
         scores: doubly robust scores of those.
         everyone: posterior draws of everyone's means.
-        segments: the round's segments, discovered and registered.
+        segments: everyone, and the round's segments.
         cells: how the latest round's cells did.
         seed: of the replicated revenue.
         currency: as money is written.
         control: can cancel between checks.
     """
     latest = served[-1]
-    rules = {segment.label: segment.rule for segment in segments}
+    called = {s.id if s.rule.clauses else str(s.rule): s for s in segments}
+    rules = {name: s.rule for name, s in called.items()}
+    chosen = {name: s.found_in for name, s in called.items() if s.rule.clauses}
     own = scores.scores[-len(latest.observations) :]
     return RoundHealth(
         round_index=latest.plan.round_index,
+        first_round=served[0].plan.round_index,
         traffic=traffic_split(latest.plan, latest.observations),
         traffic_over_rounds=traffic_over_rounds([(s.plan, s.observations) for s in served]),
         balance=covariate_balance(latest.observations),
         severity=_severity(posterior, cumulative, seed, control),
         converters=converters_by_segment(cumulative, rules, prior_sd=posterior.settings.arm_scale),
-        drift=lift_drift(cumulative, rules),
+        drift=lift_drift(cumulative, rules, found_in=chosen),
         cross_checks=(
             *cross_check_arms(cumulative, scores, everyone),
             *cross_check_cells(latest.plan, latest.observations, own, cells),

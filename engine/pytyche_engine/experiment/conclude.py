@@ -1,7 +1,7 @@
 """From a posterior to a finished round: effects, segments, verdict, next plan."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,24 +10,26 @@ from jaxtyping import Float
 from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.progress import ProgressReporter
 from pytyche_engine.contracts.actions import registered_segments, segment_names
-from pytyche_engine.contracts.claims import ClaimLevel
-from pytyche_engine.contracts.convergence import Convergence
-from pytyche_engine.contracts.decisions import DoublyRobustScores, Segment, SegmentSearch
+from pytyche_engine.contracts.decisions import (
+    DoublyRobustScores,
+    Recommendation,
+    Segment,
+    SegmentSearch,
+)
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
-from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.served import Served
 from pytyche_engine.contracts.truth import TruthComparison, concat_truth
+from pytyche_engine.contracts.verdicts import Verdict
 from pytyche_engine.decisions import (
     Horizon,
-    Judged,
     cell_groups,
     compare_arms,
     compare_with_truth,
     judge,
+    most_promising,
     observe_cells,
-    recommend,
 )
 from pytyche_engine.experiment.check_round import check_round
 from pytyche_engine.experiment.next_arms import arm_evidence, by_evidence, proposal
@@ -37,6 +39,7 @@ from pytyche_engine.jobs.control import Control
 from pytyche_engine.jobs.events import Stage
 from pytyche_engine.segments import (
     aipw_contrast,
+    describe_everyone,
     discover_segments,
     doubly_robust_scores,
     follow_segments,
@@ -102,24 +105,43 @@ def conclude_round(
     progress.stage(Stage.PLAN)
     convergence = posterior.convergence(everyone)
     names = segment_names(state.actions)
-    search = replace(
-        search, segments=_checked(search.segments, search.draws, posterior, convergence, names)
-    )
+
+    def checked(segments: Sequence[Segment], draws: GroupDraws) -> tuple[Segment, ...]:
+        """With their names, and with whether the chains agree on them and on everyone."""
+        return tuple(
+            replace(
+                segment,
+                converged=convergence.ok and posterior.convergence(draws.of(g)).ok,
+                name=names.get(segment.id, ""),
+            )
+            for g, segment in enumerate(segments)
+        )
+
+    search = replace(search, segments=checked(search.segments, search.draws))
+    found = [(everyone, checked([describe_everyone(cumulative, scores, everyone)], everyone))]
+    if search.targeting_pays:
+        found.append((search.draws, search.segments))
     if registered_draws is not None:
-        registered = _checked(registered, registered_draws, posterior, convergence, names)
+        registered = checked(registered, registered_draws)
+        found.append((registered_draws, registered))
     horizon = Horizon(
         round_idx,
         len(cumulative),
         design.schedule.next_round_size(round_idx + 1),
         labels.visitors_per_year,
     )
-    judged: list[tuple[GroupDraws, tuple[Judged, ...]]] = [
-        (everyone, (Judged("everyone", Rule(), 1.0, ClaimLevel.HONEST_ESTIMATE, convergence.ok),))
-    ]
-    if search.targeting_pays:
-        judged.append((search.draws, _judged(search.segments)))
-    if registered_draws is not None:
-        judged.append((registered_draws, _judged(registered)))
+    verdicts = tuple(
+        verdict
+        for draws, segments in found
+        for verdict in judge(
+            draws,
+            segments,
+            spec.thresholds,
+            horizon,
+            before=state.latest.analysis.verdicts if state.latest else (),
+            currency=labels.currency,
+        )
+    )
     groups = cell_groups(latest.plan, latest.observations)
     cell_draws = posterior.group_draws(
         latest.observations.features,
@@ -132,41 +154,28 @@ def conclude_round(
     contrast = aipw_contrast(scores)
     own = np.ones(len(latest.observations))
     analysis = RoundAnalysis(
-        comparisons=compare_arms(everyone, 0, cumulative, contrast.lift, contrast.lift_se),
+        comparisons=compare_arms(
+            everyone, 0, cumulative, contrast.lift, contrast.lift_se, found[0][1][0].claims
+        ),
+        everyone=found[0][1][0],
         search=search,
         registered=registered,
-        arm_best_probabilities=best_probabilities(everyone, 0),
         best_arm_rpv=Estimate.from_draws(
             everyone.rpv[:, 0, design.arms.index(search.best_arm)].astype(float)
         ),
-        recommendation=recommend(
-            everyone,
-            0,
-            spec.thresholds,
-            n_so_far=len(cumulative),
-            next_size=horizon.next_size,
-            converged=convergence.ok,
-            currency=labels.currency,
-        ),
-        verdicts=tuple(
-            verdict
-            for draws, of in judged
-            for verdict in judge(
-                draws,
-                of,
-                spec.thresholds,
-                horizon,
-                before=state.latest.analysis.verdicts if state.latest else (),
-                currency=labels.currency,
-            )
-        ),
+        recommendation=_main(verdicts, most_promising(everyone, 0, spec.thresholds)),
+        verdicts=verdicts,
+        currency=labels.currency,
         is_calibrated=False,
         converged=convergence.ok,
         convergence=convergence,
     )
     first = served[0].plan.round_index
     dropped, revived = by_evidence(
-        arm_evidence(round_idx, analysis), state.rounds, first, labels.currency
+        arm_evidence(round_idx, analysis) if convergence.ok else None,
+        state.rounds,
+        first,
+        labels.currency,
     )
     return Round(
         round_idx=round_idx,
@@ -194,7 +203,7 @@ def conclude_round(
             cumulative,
             scores,
             everyone,
-            (*search.segments, *registered),
+            analysis.all_segments,
             cells,
             seed=round_seed(spec.seed, round_idx),
             currency=labels.currency,
@@ -205,38 +214,9 @@ def conclude_round(
     )
 
 
-def _checked(
-    segments: Sequence[Segment],
-    draws: GroupDraws,
-    posterior: Posterior,
-    everyone: Convergence,
-    names: Mapping[str, str],
-) -> tuple[Segment, ...]:
-    """Segments with their names, and with whether the chains agree on them and on everyone."""
-    found = []
-    for g, segment in enumerate(segments):
-        own = posterior.convergence(draws.of(g))
-        found.append(
-            replace(
-                segment,
-                converged=everyone.ok and own.ok,
-                name=names.get(segment.id, segment.name),
-            )
-        )
-    return tuple(found)
-
-
-def _judged(segments: Sequence[Segment]) -> tuple[Judged, ...]:
-    return tuple(
-        Judged(s.id, s.rule, s.population_share, s.claim_level, s.converged) for s in segments
-    )
-
-
-def best_probabilities(draws: GroupDraws, group: int) -> Mapping[str, float]:
-    """Per arm, the share of draws in which its RPV is the highest in the group."""
-    best = draws.rpv[:, group].argmax(axis=1)
-    shares = np.bincount(best, minlength=len(draws.arms)) / len(best)
-    return dict(zip(draws.arms, map(float, shares), strict=True))
+def _main(verdicts: Sequence[Verdict], treatment: str) -> Recommendation:
+    """Everyone's verdict on a treatment."""
+    return next(v.recommendation for v in verdicts if v.arm == treatment)
 
 
 def _compare_with_truth(

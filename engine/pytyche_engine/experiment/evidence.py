@@ -10,50 +10,48 @@ from pytyche_engine.contracts.errors import ClaimError, DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import concat
 from pytyche_engine.contracts.rules import Rule
-from pytyche_engine.contracts.served import Labels, Served
+from pytyche_engine.contracts.served import Served
 from pytyche_engine.decisions import (
     ExpectedLossRule,
     RoundEvidence,
     graduation_candidates,
+    lacking,
     require_claim,
 )
 from pytyche_engine.experiment.round import Round
-from pytyche_engine.experiment.state import remembered
+from pytyche_engine.experiment.state import State, remembered
 from pytyche_engine.segments import held_out_lift
 
 
 class Evidence:
-    """Answers which pairs may graduate, and remembers the answer until a round is added."""
+    """Answers which pairs may graduate, and remembers the answer until something changes."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, int | None], tuple[GraduationCandidate, ...]] = {}
+        self._known: dict[tuple[int, int, int | None], tuple[GraduationCandidate, ...]] = {}
 
     def candidates(
-        self,
-        rounds: Sequence[Round],
-        served: Sequence[Served],
-        rule: ExpectedLossRule,
-        labels: Labels,
-        sustained_rounds: int | None,
+        self, state: State, rule: ExpectedLossRule, currency: str, sustained_rounds: int | None
     ) -> tuple[GraduationCandidate, ...]:
-        """Pairs of the latest round's segments that passed in consecutive rounds."""
-        if not rounds:
+        """Pairs of the latest round's segments, everyone included, that meet the rule.
+
+        Rounds that were fitted to what is forgotten by now are no evidence any more.
+        """
+        if state.latest is None:
             return ()
-        key = (len(rounds), sustained_rounds)
+        key = (len(state.rounds), len(state.actions), sustained_rounds)
         if key not in self._known:
-            # A round that was fitted to what is forgotten by now is no evidence any more.
-            first = rounds[-1].remembered_from
+            first = state.remembered_from
             self._known[key] = graduation_candidates(
-                rounds[-1].analysis.all_segments,
+                state.latest.analysis.all_segments,
                 [
-                    _round_evidence(done, remembered(served[: i + 1], first))
-                    for i, done in enumerate(rounds)
+                    _round_evidence(done, remembered(state.served[: i + 1], first))
+                    for i, done in enumerate(state.rounds)
                     if done.remembered_from == first
                 ],
                 rule,
-                next_size=rounds[-1].next_recommendation.n_visitors,
+                next_size=state.latest.next_recommendation.n_visitors,
                 sustained_rounds=sustained_rounds,
-                currency=labels.currency,
+                currency=currency,
             )
         return self._known[key]
 
@@ -61,7 +59,6 @@ class Evidence:
 def promoted(
     treatment: str,
     segment: Segment,
-    latest: Round | None,
     candidates: Sequence[GraduationCandidate],
 ) -> GraduationCandidate:
     """The candidate for a pair.
@@ -69,7 +66,6 @@ def promoted(
     Args:
         treatment: the arm.
         segment: a segment of the latest round.
-        latest: the latest round.
         candidates: pairs that meet the graduation rule.
 
     Raises:
@@ -82,18 +78,10 @@ def promoted(
     for candidate in candidates:
         if (candidate.treatment, candidate.segment.id) == (treatment, segment.id):
             return candidate
-    where = segment.id if segment.rule.clauses else "everyone"
-    verdicts = () if latest is None else latest.analysis.verdicts
-    why = [v.recommendation.reason for v in verdicts if (v.segment, v.arm) == (where, treatment)]
-    raise ClaimError(
-        " ".join(
-            (
-                f"'{treatment}' for {segment.label} does not meet the graduation rule in enough "
-                "consecutive rounds.",
-                *why,
-            )
-        )
+    why = lacking(segment, treatment) or (
+        "It did not deserve SHIP under the graduation rule in enough consecutive rounds."
     )
+    raise ClaimError(f"'{treatment}' for {segment.label} is no graduation candidate. {why}")
 
 
 def _round_evidence(done: Round, served: Sequence[Served]) -> RoundEvidence:

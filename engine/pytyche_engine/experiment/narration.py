@@ -78,7 +78,7 @@ def summary(rounds: Sequence[Round], candidates: Sequence[GraduationCandidate], 
 
 
 def _segments(done: Round) -> str:
-    if len(done.analysis.segments) == 1:
+    if not done.analysis.search.targeting_pays:
         return "No split of the visitors pays: one arm for everyone serves them best."
     found = credible_segments(done)
     of = f"{len(done.analysis.segments)} segments"
@@ -89,7 +89,7 @@ def _segments(done: Round) -> str:
             f"None of the {of} is stable over refits, clearly different from zero and estimated "
             "on visitors who did not choose it."
         )
-    names = ", ".join(f"{s.id} ({s.rule})" for s in found)
+    names = ", ".join(f"{s.label} ({s.rule})" for s in found)
     respond = "is stable and responds" if len(found) == 1 else "are stable and respond"
     return f"Of the {of}, {len(found)} {respond}: {names}."
 
@@ -100,13 +100,13 @@ def _exceptions(done: Round) -> str:
     other = [
         v
         for v in done.analysis.verdicts
-        if v.segment != "everyone"
+        if v.segment.rule.clauses
         and v.arm == main.treatment
         and v.recommendation.decision is not main.decision
     ]
     if not other or not done.analysis.converged:
         return ""
-    what = "; ".join(f"{v.recommendation.decision} in {v.segment} ({v.rule})" for v in other)
+    what = "; ".join(f"{v.recommendation.decision} in {v.segment.title}" for v in other)
     return (
         f"That is the verdict on one arm for everyone; on '{main.treatment}' for some of them it "
         f"is: {what}."

@@ -18,25 +18,28 @@ from pytyche_engine.experiment.round import Round, RoundAnalysis
 
 
 def by_evidence(
-    latest: ArmEvidence, before: Sequence[Round], remembered_from: int, currency: str
+    latest: ArmEvidence | None, before: Sequence[Round], remembered_from: int, currency: str
 ) -> tuple[tuple[DroppedArm, ...], tuple[RevivedArm, ...]]:
     """The arms that are dropped once a round's evidence is in, and all that ever came back.
 
-    Rounds that were fitted to visitors who are forgotten by now are no evidence.
+    Rounds that were fitted to visitors who are forgotten by now are no evidence, nor are
+    rounds whose fit did not converge.
 
     Args:
-        latest: what the round says about the arms.
+        latest: what the round says about the arms; None if its fit did not converge.
         before: the rounds before it.
         remembered_from: index of the first round that it was fitted to.
         currency: as money is written in reasons.
     """
     dropped = before[-1].dropped if before else ()
     revived = before[-1].revived if before else ()
+    if latest is None:
+        return dropped, revived
     history = [
         *(
             arm_evidence(r.round_idx, r.analysis)
             for r in before
-            if r.remembered_from == remembered_from
+            if r.remembered_from == remembered_from and r.analysis.converged
         ),
         latest,
     ]
@@ -86,7 +89,7 @@ def proposal(
     return propose(
         analysis.search,
         design.arms,
-        analysis.arm_best_probabilities,
+        analysis.everyone.arm_best_probabilities,
         round_index=round_idx + 1,
         n_visitors=design.schedule.next_round_size(round_idx + 1),
         min_control_weight=design.min_control_weight,
@@ -100,7 +103,7 @@ def arm_evidence(round_idx: int, analysis: RoundAnalysis) -> ArmEvidence:
     """What a round says about the arms, control first."""
     return ArmEvidence(
         round_idx,
-        analysis.arm_best_probabilities,
-        {s.id: s.arm_best_probabilities for s in analysis.segments},
+        analysis.everyone.arm_best_probabilities,
+        {s.id: s.arm_best_probabilities for s in analysis.all_segments[1:]},
         {c.treatment: c.expected_loss for c in analysis.comparisons if c.expected_loss is not None},
     )

@@ -46,25 +46,27 @@ class RoundAnalysis:
 
     Attributes:
         comparisons: each treatment against control.
+        everyone: all visitors as one segment.
         search: the segments and what targeting them is worth.
         registered: segments that the operator registered, in that order.
-        arm_best_probabilities: per arm, P(its RPV is the highest) over everyone.
         best_arm_rpv: RPV if everyone got the best single arm.
         recommendation: what to do with the most promising treatment.
-        verdicts: one for each treatment, for everyone and, where targeting pays, in each
-            segment.
+        verdicts: one for each treatment, for everyone, where targeting pays in each segment,
+            and in each registered one.
+        currency: symbol printed with money.
         is_calibrated: whether intervals were recalibrated.
         converged: whether the sampler's reported quantities met their limits.
         convergence: R-hat and effective sample size of each treatment's lift.
     """
 
     comparisons: tuple[Comparison, ...]
+    everyone: Segment
     search: SegmentSearch
     registered: tuple[Segment, ...]
-    arm_best_probabilities: Mapping[str, float]
     best_arm_rpv: Estimate
     recommendation: Recommendation
     verdicts: tuple[Verdict, ...]
+    currency: str
     is_calibrated: bool
     converged: bool
     convergence: Convergence
@@ -76,17 +78,23 @@ class RoundAnalysis:
 
     @property
     def all_segments(self) -> tuple[Segment, ...]:
-        """The discovered segments, then the registered ones."""
-        return (*self.search.segments, *self.registered)
+        """Everyone, the discovered segments where targeting pays, and the registered ones."""
+        discovered = self.search.segments if self.search.targeting_pays else ()
+        return (self.everyone, *discovered, *self.registered)
 
     def named(self, names: Mapping[str, str]) -> "RoundAnalysis":
         """The same with segments called by these names, which are by id."""
 
-        def called(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
-            return tuple(replace(s, name=names.get(s.id, "")) for s in segments)
+        def called(segment: Segment) -> Segment:
+            return replace(segment, name=names.get(segment.id, ""))
 
-        search = replace(self.search, segments=called(self.search.segments))
-        return replace(self, search=search, registered=called(self.registered))
+        return replace(
+            self,
+            everyone=called(self.everyone),
+            search=replace(self.search, segments=tuple(map(called, self.search.segments))),
+            registered=tuple(map(called, self.registered)),
+            verdicts=tuple(replace(v, segment=called(v.segment)) for v in self.verdicts),
+        )
 
     @property
     def label(self) -> str:
@@ -113,6 +121,7 @@ class RoundAnalysis:
                 f"{signed(c.conversion_part.mean)} + {signed(c.severity_part.mean)}",
                 f"{signed(c.observed_lift)}",
                 f"{signed(c.aipw_lift)} (se {amount(c.aipw_se)})",
+                c.claim_level.label,
             )
             for c in self.comparisons
         ]
@@ -125,6 +134,7 @@ class RoundAnalysis:
                 "conversion + severity",
                 "observed lift",
                 "AIPW lift",
+                "claim",
             ),
             rows,
             self.caption,
@@ -142,7 +152,7 @@ class RoundAnalysis:
                 f"{s.leader} {probability_of('P', s.arm_best_probabilities[s.leader])}",
                 s.claim_level.label + ("" if s.converged else ", unconverged"),
             )
-            for s in self.all_segments
+            for s in (*self.search.segments, *self.registered)
         ]
         return Table(
             (
@@ -161,7 +171,8 @@ class RoundAnalysis:
     def recommendation_line(self) -> str:
         """The verdict in one line."""
         r = self.recommendation
-        return f"recommendation: {r.decision} — {r.treatment} ({self.label})"
+        claim = self.everyone.claims[r.treatment].label
+        return f"recommendation: {r.decision} — {r.treatment} ({self.label}, {claim})"
 
     def targeting_line(self) -> str:
         """What routing by segment is worth against the best single arm."""
@@ -172,19 +183,18 @@ class RoundAnalysis:
             f"best single arm: {self.search.best_arm}, RPV {amount(rpv.mean)} "
             f"[{amount(rpv.low)}, {amount(rpv.high)}]"
         )
-        if len(self.segments) == 1:
+        if not self.search.targeting_pays:
             return f"{single}; no split by segment pays{doubt}"
         return (
-            f"{single}; routing by segment is worth "
-            f"{signed(value.mean)} [{signed(value.low)}, {signed(value.high)}] per visitor more"
-            f"{doubt}"
+            f"{single}; routing by segment is worth {_interval(value)} per visitor more "
+            f"({self.search.value_claim.label}){doubt}"
         )
 
     def verdict_table(self) -> Table:
         """One verdict for each treatment, for everyone and in each segment."""
         rows = [
             (
-                "everyone" if v.segment == "everyone" else f"{v.segment}: {v.rule}",
+                v.segment.title,
                 v.arm,
                 str(v.recommendation.decision),
                 _interval(v.worth.per_visitor),
@@ -207,6 +217,17 @@ class RoundAnalysis:
             self.caption,
         )
 
+    def sentences(self) -> tuple[str, ...]:
+        """Why these segments, what each claim rests on, and every verdict with its reason."""
+        return (
+            *((self.search.reason,) if self.search.reason else ()),
+            *(
+                f"{s.label}, {s.gate_arm}: {s.claims[s.gate_arm].label}. {s.claim_reason}".rstrip()
+                for s in self.all_segments
+            ),
+            *(v.sentence(self.currency) for v in self.verdicts),
+        )
+
     def __repr__(self) -> str:
         return "\n\n".join(
             [
@@ -214,6 +235,8 @@ class RoundAnalysis:
                 self.segment_table().text(),
                 f"{self.targeting_line()}\n{self.recommendation_line()}\n"
                 f"{self.recommendation.reason}",
+                self.verdict_table().text(),
+                "\n".join(self.sentences()),
             ]
         )
 
@@ -227,6 +250,10 @@ class RoundAnalysis:
             self.comparison_table().html()
             + self.segment_table().html()
             + "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+            + self.verdict_table().html()
+            + "<ul>"
+            + "".join(f"<li>{html.escape(line)}</li>" for line in self.sentences())
+            + "</ul>"
         )
 
 

@@ -1,6 +1,7 @@
 """The segments of an experiment, as an operator names, registers and follows them."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 
 from pytyche_engine.contracts.actions import (
@@ -14,6 +15,7 @@ from pytyche_engine.contracts.actions import (
 from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.money import probability_of, signed
+from pytyche_engine.contracts.plans import check_rule
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.tables import Table
 from pytyche_engine.experiment.state import State
@@ -30,26 +32,24 @@ class SegmentBook:
     it, or does not, on visitors who did not choose it.
     """
 
-    def __init__(self, state: Callable[[], State], act: Callable[[Action], None]) -> None:
+    def __init__(
+        self, state: Callable[[], State], act: Callable[[Callable[[State], Action]], None]
+    ) -> None:
         self._state = state
         self._act = act
 
     def __iter__(self) -> Iterator[Segment]:
-        latest = self._state().latest
-        return iter(() if latest is None else latest.analysis.all_segments)
+        return iter(_present(self._state()))
 
     def __len__(self) -> int:
-        return len(list(iter(self)))
+        return len(_present(self._state()))
+
+    def __contains__(self, segment: object) -> bool:
+        return any(segment in (s.id, s.name, s.label) for s in self)
 
     def __getitem__(self, segment: str) -> Segment:
-        """A segment of the latest round by its id or its name."""
-        found = [s for s in self if segment in (s.id, s.name)]
-        if not found:
-            raise DesignError(
-                f"There is no segment '{segment}' in the latest round; there are "
-                f"{[s.label for s in self] or 'none yet'}."
-            )
-        return found[0]
+        """A segment of the latest round by its id or its name; ``"everyone"`` is one."""
+        return _find(self._state(), segment)
 
     def rename(self, segment: str, name: str) -> None:
         """Call a segment something people understand; an empty name takes that back.
@@ -57,47 +57,52 @@ class SegmentBook:
         The name goes with the segment's id over rounds, and into all tables.
 
         Raises:
-            DesignError: if there is no such segment, or the name is taken or too long.
+            DesignError: if there is no such segment, or the name is taken or does not do.
         """
-        mine = self[segment]
-        self._act(NameSegment(self._finished, mine.id, self._free_name(name, mine.id)))
+
+        def decide(state: State) -> Action:
+            mine = _find(state, segment).id
+            if mine.startswith("R") and not str(name).strip():
+                raise DesignError("A registered segment needs a name.")
+            return NameSegment(len(state.rounds), mine, _free_name(state, name, mine))
+
+        self._act(decide)
 
     def register(self, segment: str | Rule, name: str) -> str:
         """Follow a segment's present rule, or a rule of one's own, from the next round on.
 
         Args:
-            segment: id or name of a segment of the latest round, or a rule.
+            segment: id or name of a segment of the latest round, or a rule, also as text.
             name: what to call it.
 
         Returns:
             The id that it is followed under.
 
         Raises:
-            DesignError: if there is no such segment, the rule is followed already, or the name
-                is empty, taken or too long.
+            DesignError: if the rule cannot be read or followed, it is followed already, no round
+                is finished, or the name is empty, taken or does not do.
         """
-        state = self._state()
-        rule = segment if isinstance(segment, Rule) else self[segment].rule
-        for action in registered_segments(state.actions, self._finished):
-            if action.rule == rule:
-                raise DesignError(f"The rule '{rule}' is followed already, as {action.segment}.")
-        if not rule.clauses:
-            raise DesignError("Everyone is followed anyway: register a rule with a condition.")
-        if state.schema is not None:
-            unknown = {c.feature for c in rule.clauses} - {f.name for f in state.schema.features}
-            if unknown:
-                raise DesignError(
-                    f"The rule '{rule}' asks for {sorted(unknown)}; the features are "
-                    f"{[f.name for f in state.schema.features]}."
-                )
-        if not name.strip():
-            raise DesignError("A registered segment needs a name.")
-        count = sum(isinstance(a, RegisterSegment) for a in state.actions)
-        action = RegisterSegment(
-            self._finished, f"R{count + 1}", self._free_name(name, f"R{count + 1}"), rule
-        )
-        self._act(action)
-        return action.segment
+        made: list[str] = []
+
+        def decide(state: State) -> Action:
+            rule = _rule(state, segment)
+            if state.schema is None:
+                raise DesignError("Features are not known before the first round is finished.")
+            if not rule.clauses:
+                raise DesignError("Everyone is followed anyway: register a rule with a condition.")
+            check_rule(rule, state.schema, "The segment")
+            for other in _followed(state):
+                if other.rule == rule:
+                    raise DesignError(f"The rule '{rule}' is followed already, as {other.segment}.")
+            if not str(name).strip():
+                raise DesignError("A registered segment needs a name.")
+            count = sum(isinstance(a, RegisterSegment) for a in state.actions)
+            made.append(f"R{count + 1}")
+            called = _free_name(state, name, made[0])
+            return RegisterSegment(len(state.rounds), made[0], called, rule)
+
+        self._act(decide)
+        return made[0]
 
     def retire(self, segment: str) -> None:
         """Stop following a registered segment.
@@ -105,25 +110,27 @@ class SegmentBook:
         Raises:
             DesignError: if no registered segment has this id or name.
         """
-        state = self._state()
-        names = segment_names(state.actions)
-        followed = [a.segment for a in registered_segments(state.actions, self._finished)]
-        found = [i for i in followed if segment in (i, names.get(i))]
-        if not found:
-            raise DesignError(
-                f"'{segment}' is not a registered segment; they are "
-                f"{[f'{i} {names.get(i, str())}'.strip() for i in followed] or 'none'}. Discovered "
-                "segments leave with the policy tree that found them."
-            )
-        self._act(RetireSegment(self._finished, found[0]))
+
+        def decide(state: State) -> Action:
+            names = segment_names(state.actions)
+            followed = {f.segment: names.get(f.segment, "") for f in _followed(state)}
+            found = [i for i, called in followed.items() if segment in (i, called)]
+            if not found:
+                there = [f"{i} {called}".strip() for i, called in followed.items()]
+                raise DesignError(
+                    f"'{segment}' is not a registered segment; they are {there or 'none'}. "
+                    "Discovered segments leave with the policy tree that found them."
+                )
+            return RetireSegment(len(state.rounds), found[0])
+
+        self._act(decide)
 
     def history(self, segment: str) -> Table:
         """A segment's figures in every round that it was there, by its id or name."""
-        state = self._state()
         rows = []
-        for done in state.rounds:
+        for done in self._state().rounds:
             for s in done.analysis.all_segments:
-                if segment not in (s.id, s.name):
+                if segment not in (s.id, s.name, s.label):
                     continue
                 gate = s.gates[s.gate_arm]
                 rows.append(
@@ -145,10 +152,18 @@ class SegmentBook:
         )
 
     def table(self) -> Table:
-        """The latest round's segments."""
+        """The latest round's segments, and those that are followed from the next one on."""
+        state = self._state()
+        present = _present(state)
+        names = segment_names(state.actions)
         rows = [
             (s.id, s.name or "—", str(s.rule), f"{s.population_share:.0%}", s.claim_level.label)
-            for s in self
+            for s in present
+        ]
+        rows += [
+            (f.segment, names.get(f.segment, "—"), str(f.rule), "—", "from the next round on")
+            for f in _followed(state)
+            if f.segment not in {s.id for s in present}
         ]
         return Table(("id", "name", "rule", "share", "claim"), rows)
 
@@ -158,17 +173,47 @@ class SegmentBook:
     def _repr_html_(self) -> str:
         return self.table().html()
 
-    @property
-    def _finished(self) -> int:
-        return len(self._state().rounds)
 
-    def _free_name(self, name: str, segment: str) -> str:
-        text = name.strip()
-        if len(text) > LONGEST_NAME:
-            raise DesignError(f"The name has {len(text)} characters; use up to {LONGEST_NAME}.")
-        names = segment_names(self._state().actions)
-        others = {other for i, other in names.items() if i != segment}
-        ids = {s.id for s in self} - {segment}
-        if text and (text in others or text in ids):
-            raise DesignError(f"Another segment is called '{text}' already.")
-        return text
+def _present(state: State) -> tuple[Segment, ...]:
+    return () if state.latest is None else state.latest.analysis.all_segments
+
+
+def _followed(state: State) -> tuple[RegisterSegment, ...]:
+    return registered_segments(state.actions, len(state.rounds))
+
+
+def _find(state: State, segment: str) -> Segment:
+    for s in _present(state):
+        if segment in (s.id, s.name, s.label):
+            return s
+    there = [s.label for s in _present(state)]
+    raise DesignError(
+        f"There is no segment '{segment}' in the latest round; there are {there or 'none yet'}."
+    )
+
+
+def _rule(state: State, segment: str | Rule) -> Rule:
+    """The rule of a segment, or a rule of its own, also as text."""
+    if isinstance(segment, Rule):
+        return segment
+    for s in _present(state):
+        if segment in (s.id, s.name, s.label):
+            return s.rule
+    return Rule.parse(segment)
+
+
+def _free_name(state: State, name: str, segment: str) -> str:
+    if not isinstance(name, str):
+        raise DesignError(f"A segment's name is text, not {type(name).__name__}.")
+    text = name.strip()
+    if len(text) > LONGEST_NAME:
+        raise DesignError(f"The name has {len(text)} characters; use up to {LONGEST_NAME}.")
+    if not text.isprintable():
+        raise DesignError("The name holds characters that cannot be printed; use one line of text.")
+    if re.fullmatch(r"[SR]\d+|everyone", text, re.IGNORECASE):
+        raise DesignError(f"'{text}' reads as a segment's id; use another name.")
+    names = segment_names(state.actions)
+    there = {s.id for s in _present(state)} | {f.segment for f in _followed(state)}
+    if text and any(names.get(i) == text for i in there - {segment}):
+        raise DesignError(f"Another segment is called '{text}' already.")
+    return text

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pytyche_engine.allocation import Design, override
-from pytyche_engine.contracts.actions import Action, ForgetBefore
+from pytyche_engine.contracts.actions import Action, DropArm, ForgetBefore, ReviveArm
 from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.decisions import GraduationCandidate
 from pytyche_engine.contracts.errors import (
@@ -70,6 +70,7 @@ class SequentialExperiment:
         self._pending: Served | None = None
         self._job: Job[Round] | None = None
         self._warned = False
+        self._handed_out: Plan | None = None
         self._evidence = Evidence()
 
     # What it is
@@ -138,7 +139,8 @@ class SequentialExperiment:
             self._check_idle()
             plan = self._override(cells)
             if self._folder is not None:
-                self._folder.write_plan(plan)
+                # What is recommended anyway follows the recommendation.
+                self._folder.write_plan(None if plan == self.next_recommendation else plan)
             self._state = replace(self._state, plan=plan)
         return plan
 
@@ -152,6 +154,7 @@ class SequentialExperiment:
         state = self._state
         entropy = self._spec.seed if seed is None else seed
         rng = np.random.default_rng([entropy, len(state.rounds), _ASSIGNING])
+        self._handed_out = state.plan
         return assign_visitors(visitors, state.plan, self._spec.columns, state.schema, rng)
 
     def start(self, cells: Sequence[Cell] | None = None) -> Job[Round]:
@@ -228,21 +231,24 @@ class SequentialExperiment:
             DesignError: if there is no such finished round, earlier ones are forgotten
                 already, or a round is being worked on.
         """
-        finished = self.current_round_idx
         if isinstance(round_number, bool) or not isinstance(round_number, int | np.integer):
             raise DesignError(f"The round to remember from is {round_number!r}; use its number.")
-        if not 1 <= round_number <= finished:
-            raise DesignError(
-                f"There is no finished round {round_number} to remember from; finished rounds: "
-                f"{finished}."
-            )
-        first = self._state.remembered_from
-        if round_number - 1 <= first:
-            raise DesignError(
-                f"The memory of '{self.name}' begins with round {first + 1} already; give a "
-                "later round."
-            )
-        self._act(ForgetBefore(finished, int(round_number) - 1))
+
+        def decide(state: State) -> Action:
+            finished, first = len(state.rounds), state.remembered_from
+            if not 1 <= round_number <= finished:
+                raise DesignError(
+                    f"There is no finished round {round_number} to remember from; finished "
+                    f"rounds: {finished}."
+                )
+            if round_number - 1 <= first:
+                raise DesignError(
+                    f"The memory of '{self.name}' begins with round {first + 1} already; give a "
+                    "later round."
+                )
+            return ForgetBefore(finished, int(round_number) - 1)
+
+        self._act(decide)
 
     @property
     def arms(self) -> ArmBook:
@@ -284,9 +290,7 @@ class SequentialExperiment:
             ClaimError: if the segment is exploratory, or the evidence was not sustained.
             DesignError: if there is no such segment or treatment.
         """
-        return promoted(
-            treatment, self.segments[segment], self.latest, self.graduation_candidates()
-        )
+        return promoted(treatment, self.segments[segment], self.graduation_candidates())
 
     def has_credible_segments(self, stability: float = narration.CREDIBLE_STABILITY) -> bool:
         """Whether a segment of the latest round is stable and responds."""
@@ -324,7 +328,7 @@ class SequentialExperiment:
         with self._lock:
             state, folder = self._state, ExperimentFolder(Path(path))
             rounds = [
-                SavedRound(served, done.posterior, done.fit_seconds)
+                SavedRound(served, done.posterior, done.fit_seconds, 0)
                 for served, done in zip(state.served, state.rounds, strict=True)
             ]
             own_plan = None if state.plan == self.next_recommendation else state.plan
@@ -343,19 +347,30 @@ class SequentialExperiment:
 
     # Inside
 
-    def _act(self, action: Action) -> None:
+    def _act(self, decide: Callable[[State], Action]) -> None:
+        """Add a decision to the record; it is made from the state that it will hold for."""
         with self._lock:
             self._check_idle()
+            action = decide(self._state)
+            if isinstance(action, DropArm | ReviveArm):
+                self._check_not_handed_out()
             state = self._state.with_actions((*self._state.actions, action))
             if self._folder is not None:
                 self._folder.write_actions(state.actions)
             self._state = state
 
+    def _check_not_handed_out(self) -> None:
+        if self._handed_out == self._state.plan or self._pending is not None:
+            raise DesignError(
+                f"Round {self.current_round_idx + 1} is being served: its plan was handed out by "
+                "assign, or its data are there. Bring the data first, then drop or revive arms."
+            )
+
     def _candidates(
         self, state: State, sustained_rounds: int | None = None
     ) -> tuple[GraduationCandidate, ...]:
         return self._evidence.candidates(
-            state.rounds, state.served, self._spec.graduation_rule, self.labels, sustained_rounds
+            state, self._spec.graduation_rule, self.labels.currency, sustained_rounds
         )
 
     def _override(self, cells: Sequence[Cell]) -> Plan:
@@ -398,7 +413,9 @@ class SequentialExperiment:
         with self._lock:
             control.seal()
             if self._folder is not None:
-                self._folder.add_round(SavedRound(latest, done.posterior, done.fit_seconds))
+                self._folder.add_round(
+                    SavedRound(latest, done.posterior, done.fit_seconds, len(self._state.actions))
+                )
             self._state = self._state.after(latest, done)
             self._pending = None
         return done

@@ -1,5 +1,7 @@
 """Segments: doubly robust scores, exact policy trees, and what targeting them is worth."""
 
+from pytyche_engine.segments.described import best_probabilities as best_probabilities
+from pytyche_engine.segments.described import describe_everyone as describe_everyone
 from pytyche_engine.segments.discover import discover_segments as discover_segments
 from pytyche_engine.segments.followed import follow_segments as follow_segments
 from pytyche_engine.segments.honest import held_out_lift as held_out_lift

@@ -1,20 +1,17 @@
 """Which segments to serve, which arm to give each, and what is known of each."""
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
-from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.decisions import Segment, SegmentSearch
 from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.segments.choice import choose_tree, draw_folds, search_scores
+from pytyche_engine.segments.described import describe_segment
 from pytyche_engine.segments.division import kept, searched
-from pytyche_engine.segments.honest import claim, held_out_lift
 from pytyche_engine.segments.incumbent import incumbent, stays
 from pytyche_engine.segments.scores import doubly_robust_scores
 from pytyche_engine.segments.search import MAX_DEPTH
@@ -82,7 +79,7 @@ def discover_segments(
     new = choose_tree(observations, effects, dr, best, max_depth, min_segment_share, fold)
     there = incumbent(previous, observations, dr, scores, best, fold)
     division = (
-        kept(there, arms[best])
+        kept(there, arms, arms[best], int(observations.round_index.max()))
         if there is not None and stays(there, new, dr.weight)
         else searched(new, there, used_ids, observations, fold, dr.weight, arms[best])
     )
@@ -100,41 +97,30 @@ def discover_segments(
     )
     members = division.membership[:, None] == np.arange(len(division.parts))
     draws = group_draws(members.astype(float), tuple(part.id for part in division.parts))
-    latest = int(observations.round_index.max())
-    segments = []
-    for i, part in enumerate(division.parts):
-        rpv = draws.rpv[:, i]
-        lift = rpv[:, 1:] - rpv[:, :1]
-        p_best = np.bincount(rpv.argmax(axis=1), minlength=len(arms)) / len(rpv)
-        held = held_out_lift(observations, dr, division.held_out == i)
-        segment = Segment(
-            id=part.id,
+    segments = tuple(
+        describe_segment(
+            observations,
+            dr,
+            draws,
+            i,
+            members[:, i],
+            division.held_out == i,
             rule=part.rule,
-            population_share=float(members[:, i].mean()),
-            n_visitors=int(members[:, i].sum()),
-            n_converted=int(observations.converted[members[:, i]].sum()),
-            recommended_arm=arms[part.arm],
-            gates={a: Estimate.from_draws(lift[:, t]) for t, a in enumerate(arms[1:])},
-            arm_best_probabilities=dict(zip(arms, p_best.tolist(), strict=True)),
-            stability_score=stability[i],
-            claim_level=ClaimLevel.EXPLORATORY,
-            probability_positive={
-                a: float((lift[:, t] > 0).mean()) for t, a in enumerate(arms[1:])
-            },
             found_in=part.found_in,
             first_seen=part.first_seen,
-            held_out=held.lift,
-            held_out_rows=held.n_rows,
+            arm=arms[part.arm],
+            stability=stability[i],
+            rearmed=part.rearmed,
         )
-        level, reason = claim(segment, held, latest, part.claim)
-        segments.append(replace(segment, claim_level=level, claim_reason=reason))
+        for i, part in enumerate(division.parts)
+    )
     return SegmentSearch(
-        segments=tuple(segments),
+        segments=segments,
         membership=division.membership,
         best_arm=arms[best],
         value_of_targeting=division.value,
+        value_claim=division.value_claim,
         targeting_pays=len(segments) > 1,
-        deepest_considered=max_depth,
         draws=draws,
         reason=division.reason,
     )

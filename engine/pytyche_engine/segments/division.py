@@ -1,6 +1,6 @@
 """How visitors are divided in a round: as in the round before, anew, or not at all."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ class Part:
     Attributes:
         id, rule, found_in, first_seen: as in `Segment`.
         arm: code of its arm.
-        claim: the claim level of the round before, for a segment that was kept.
+        rearmed: whether it stayed, but got another arm.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Part:
     arm: int
     found_in: int
     first_seen: int
-    claim: ClaimLevel = ClaimLevel.EXPLORATORY
+    rearmed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,8 @@ class Division:
         held_out: (n,) position of the segment that the visitor judges without having chosen
             it, -1 for none.
         depth: depth of a search that could find them.
-        value: gain in RPV over the best single arm, on visitors who did not choose them.
+        value: gain in RPV over the best single arm.
+        value_claim: what supports it.
         reason: why these, one sentence.
     """
 
@@ -54,23 +55,36 @@ class Division:
     held_out: Int[np.ndarray, " n"]
     depth: int
     value: Estimate
+    value_claim: ClaimLevel
     reason: str
 
 
-def kept(there: Incumbent, best: str) -> Division:
-    """The segments of the round before."""
+def kept(there: Incumbent, arms: Sequence[str], best: str, latest: int) -> Division:
+    """The segments of the round before.
+
+    A segment that gets another arm is found anew: the visitors so far chose that arm.
+
+    Args:
+        there: those segments.
+        arms: all arms, control first.
+        best: the best single arm.
+        latest: index of the present round.
+    """
     order, membership = _by_size(there.membership, len(there.segments))
     segments = [there.segments[i] for i in order]
-    parts = (
-        Part(s.id, s.rule, there.arms[i], s.found_in, s.first_seen, s.claim_level)
-        for i, s in zip(order, segments, strict=True)
-    )
+    parts = []
+    for i, s in zip(order, segments, strict=True):
+        rearmed = arms[there.arms[i]] != s.recommended_arm
+        found_in = latest if rearmed else s.found_in
+        parts.append(Part(s.id, s.rule, there.arms[i], found_in, s.first_seen, rearmed))
+    judged = np.array([*(not part.rearmed for part in parts), False])[membership]
     return Division(
         parts=tuple(parts),
         membership=membership,
-        held_out=np.where(there.later, membership, -1),
+        held_out=np.where(there.later & judged, membership, -1),
         depth=max(len(s.rule.clauses) for s in segments),
         value=there.value,
+        value_claim=ClaimLevel.CONFIRMED,
         reason=(
             "The segments stay: on visitors who came after they were found, they earn "
             f"{signed(there.value.mean)} more per visitor than '{best}' for everyone, and no new "
@@ -108,6 +122,7 @@ def searched(
             held_out=np.zeros(n, dtype=int),
             depth=0,
             value=new.value,
+            value_claim=ClaimLevel.HONEST_ESTIMATE,
             reason=f"{none} division of the visitors earns clearly more than '{best}' for all.",
         )
     order, membership = _by_size(new.tree.assign(observations.features), len(leaves))
@@ -128,6 +143,7 @@ def searched(
         held_out=cross_fitted(new.fold_trees, fold, observations.features, membership, arms),
         depth=new.depth,
         value=new.value,
+        value_claim=ClaimLevel.EXPLORATORY,
         reason=_why_new(new, there, weight, best),
     )
 
@@ -136,8 +152,8 @@ def _why_new(
     new: Choice, there: Incumbent | None, weight: Float[np.ndarray, " n"], best: str
 ) -> str:
     worth = (
-        f"{signed(new.value.mean)} more per visitor than '{best}' for everyone, on visitors who "
-        "did not choose them"
+        f"{signed(new.value.mean)} more per visitor than '{best}' for everyone, on held-out "
+        "visitors who also decided that they pay, so rather too much; the next round will tell"
     )
     if there is None:
         return f"These segments earn {worth}."
@@ -149,7 +165,7 @@ def _why_new(
     more = mean_gain((new.gain - there.gain)[there.later], weight[there.later]).mean
     return (
         f"New segments earn {signed(more)} more per visitor than those of the round before, on "
-        "visitors who chose neither."
+        "visitors who chose neither, though they decided between them."
     )
 
 

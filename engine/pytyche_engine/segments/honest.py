@@ -114,16 +114,13 @@ def cross_fitted(
     return held
 
 
-def claim(
-    segment: Segment, held: HeldOut, latest: int, before: ClaimLevel = ClaimLevel.EXPLORATORY
-) -> tuple[ClaimLevel, str]:
-    """The claim level that held-out visitors support, and why, in one or two sentences.
+def claims(
+    segment: Segment, held: HeldOut, latest: int, *, rearmed: bool = False
+) -> dict[str, tuple[ClaimLevel, str]]:
+    """For each treatment, the claim level that held-out visitors support, and why.
 
-    It is about the lift of the segment's `gate_arm`: other treatments may have too few
-    converters to be estimated at all.
-
-    Held-out estimates that differ from the reported GATEs beyond chance leave nothing but an
-    exploratory claim. Chance: a t test of the difference for each treatment, with
+    Held-out estimates that differ from the reported GATEs beyond chance leave nothing but
+    exploratory claims. Chance: a t test of the difference for each treatment, with
     `CONTRADICTION_ERROR` for all of them (Bonferroni). The difference is given the variance of
     the held-out estimate alone; see `decisions.crosscheck` for why that is a bound.
 
@@ -131,43 +128,51 @@ def claim(
         segment: with its GATEs.
         held: what visitors who did not choose it say.
         latest: index of the latest round. A rule of an earlier one is judged by later rounds.
-        before: the claim level that a kept segment had in the round before.
+        rearmed: whether the segment stayed, but got another arm in the latest round.
     """
     contradiction = _contradiction(segment, held)
     if contradiction:
-        return ClaimLevel.EXPLORATORY, contradiction
+        return dict.fromkeys(segment.gates, (ClaimLevel.EXPLORATORY, contradiction))
     if not segment.rule.clauses:
-        return (
-            ClaimLevel.HONEST_ESTIMATE,
-            "One segment for everyone was not chosen by the data, so all visitors estimate it.",
-        )
-    arm, control = segment.gate_arm, next(iter(held.converters))
-    fewest = min(held.converters[arm], held.converters[control])
-    thin = f"only {fewest} of them spent anything under '{arm}' or under '{control}'"
-    if segment.found_in < latest:
-        who = (
-            f"{held.n_rows:,} visitors who came after round {segment.found_in + 1}, which chose "
-            "its rule"
-        )
-        if fewest >= CONFIRMING_CONVERTERS:
-            return ClaimLevel.CONFIRMED, f"Estimated on {who}."
-        level = min(before, ClaimLevel.HONEST_ESTIMATE)
-        kept = "; until then it is what it was" if level > ClaimLevel.EXPLORATORY else ""
-        return level, (
-            f"Judged by {who}: {thin}, and {CONFIRMING_CONVERTERS} each are needed to confirm "
-            f"it{kept}."
-        )
-    if held.n_rows == 0:
-        return ClaimLevel.EXPLORATORY, (
+        everyone = "Everyone is no choice of the data, so all visitors estimate it."
+        return dict.fromkeys(segment.gates, (ClaimLevel.HONEST_ESTIMATE, everyone))
+    if rearmed:
+        anew = f"It has another arm since round {latest + 1}, whose visitors chose that arm too."
+        return dict.fromkeys(segment.gates, (ClaimLevel.EXPLORATORY, anew))
+    if held.n_rows == 0 and segment.found_in == latest:
+        again = (
             "Found and estimated on the same visitors: trees of four fifths of them do not have "
             "it again."
         )
-    who = f"{held.n_rows:,} visitors whom trees that had not seen them put to it"
-    if arm in held.lift:
-        return ClaimLevel.HONEST_ESTIMATE, f"Estimated on {who}."
-    return ClaimLevel.EXPLORATORY, (
-        f"Judged by {who}: {thin}, and {ESTIMATED_CONVERTERS} each are needed for an estimate."
+        return dict.fromkeys(segment.gates, (ClaimLevel.EXPLORATORY, again))
+    return {arm: _claim(arm, segment.found_in, held, latest) for arm in segment.gates}
+
+
+def _claim(arm: str, found_in: int, held: HeldOut, latest: int) -> tuple[ClaimLevel, str]:
+    control = next(iter(held.converters))
+    spent = {a: held.converters[a] for a in (arm, control)}
+    counts = " and ".join(f"{n} under '{a}'" for a, n in spent.items())
+    if found_in < latest:
+        who = f"{held.n_rows:,} visitors who came after its rule was chosen"
+        needed = CONFIRMING_CONVERTERS
+        if min(spent.values()) >= needed:
+            return ClaimLevel.CONFIRMED, f"Estimated on {who}."
+    else:
+        who = (
+            f"{held.n_rows:,} visitors whom trees that had not seen them put to it, and who had a "
+            "part in deciding that segments pay"
+        )
+        needed = ESTIMATED_CONVERTERS
+    if arm not in held.lift:
+        return ClaimLevel.EXPLORATORY, (
+            f"Of {who}, {counts} spent anything; an estimate needs {ESTIMATED_CONVERTERS} each."
+        )
+    few = (
+        f", of whom {counts} spent anything; to confirm it takes {needed} each"
+        if found_in < latest
+        else ""
     )
+    return ClaimLevel.HONEST_ESTIMATE, f"Estimated on {who}{few}."
 
 
 def _contradiction(segment: Segment, held: HeldOut) -> str:

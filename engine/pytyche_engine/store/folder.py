@@ -41,11 +41,19 @@ _UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 @dataclass(frozen=True, eq=False)
 class SavedRound:
-    """A round as it is kept: what was served, and the posterior of all data up to it."""
+    """A round as it is kept.
+
+    Attributes:
+        served: what was served, and what came of it.
+        posterior: the posterior of all data up to it.
+        fit_seconds: how long the round took.
+        n_actions: decisions of the operator that were on record when it was finished.
+    """
 
     served: Served
     posterior: Posterior
     fit_seconds: float
+    n_actions: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +150,7 @@ class ExperimentFolder:
                 {
                     "plan": plan_to_dict(served.plan),
                     "fit_seconds": done.fit_seconds,
+                    "n_actions": done.n_actions,
                     "files": {file.name: _sha256(file) for file in sorted(draft.iterdir())},
                 },
             )
@@ -152,14 +161,17 @@ class ExperimentFolder:
                 "Nothing was added."
             ) from error
 
-    def write_plan(self, plan: Plan) -> None:
-        """Keep what the operator chose for the next round.
+    def write_plan(self, plan: Plan | None) -> None:
+        """Keep what the operator chose for the next round; None for what is recommended.
 
         Raises:
             StoreError: if it cannot be written.
         """
         try:
-            _write_json(self.path / "plan.json", plan_to_dict(plan))
+            if plan is None:
+                (self.path / "plan.json").unlink(missing_ok=True)
+            else:
+                _write_json(self.path / "plan.json", plan_to_dict(plan))
         except OSError as error:
             raise StoreError(f"The plan cannot be kept in '{self.path}': {error}.") from error
 
@@ -194,8 +206,14 @@ class ExperimentFolder:
         rounds = tuple(
             _read_round(place, i, spec.design.arms) for i, place in enumerate(self._places())
         )
+        actions = self._read_actions()
+        if len(actions) < max((done.n_actions for done in rounds), default=0):
+            raise StoreError(
+                f"'{self.path / 'actions.json'}' is missing or shorter than it was: the rounds "
+                "rest on decisions that it does not hold. Restore the folder from a copy."
+            )
         return SavedExperiment(
-            spec, rounds, self._read_plan(len(rounds), spec.design.arms), self._read_actions()
+            spec, rounds, self._read_plan(len(rounds), spec.design.arms), actions
         )
 
     def _place(self, round_index: int) -> Path:
@@ -252,7 +270,9 @@ def _read_round(place: Path, round_index: int, arms: tuple[str, ...]) -> SavedRo
             with np.load(place / "truth.npz", allow_pickle=False) as arrays:
                 truth = GroundTruth(arms, arrays["conversion"], arrays["severity"])
         served = Served(plan, observations, truth)
-        return SavedRound(served, Posterior.load(place), float(meta["fit_seconds"]))
+        return SavedRound(
+            served, Posterior.load(place), float(meta["fit_seconds"]), int(meta.get("n_actions", 0))
+        )
     except _UNREADABLE as error:
         raise _damaged(place, error) from error
 
