@@ -97,7 +97,7 @@ def xor() -> list[Figure]:
             f"{what} what discover_segments recommends after a fit to such outcomes, "
             f"{XOR_FITS} data sets",
             mean["round"],
-            None,
+            0.17,
             "higher",
         ),
     ]  # fmt: skip
