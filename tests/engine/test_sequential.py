@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from experiment_cases import (
     ARMS,
@@ -38,6 +39,7 @@ from pytyche_engine.contracts import (
     MixPolicy,
     PytycheWarning,
     Rule,
+    StoreError,
     Threshold,
     UncalibratedWarning,
     UnconvergedWarning,
@@ -854,7 +856,7 @@ def test_a_strong_effect_graduates_once_it_was_sustained():
     assert exp.graduation_candidates(sustained_rounds=3) == ()
     assert exp.confidence == "high"
     assert "confidence is high" in exp.summary
-    assert "low_promo in segment S0 (everyone, honest estimate)" in exp.summary
+    assert "low_promo for everyone (honest estimate)" in exp.summary
     with pytest.raises(DesignError, match="'sustained_rounds' is 0"):
         exp.graduation_candidates(sustained_rounds=0)
 
@@ -920,3 +922,68 @@ def test_memory_is_not_moved_back():
     exp.forget_before(2)
     with pytest.raises(DesignError, match="begins with round 2 already"):
         exp.forget_before(2)
+
+
+def test_forgotten_evidence_does_not_graduate_any_more(monkeypatch):
+    exp = experiment(schedule=(32, 32, 16))
+    seen = []
+    monkeypatch.setattr(
+        "pytyche_engine.experiment.evidence.graduation_candidates",
+        lambda _segments, rounds, *_, **__: seen.append([r.round_index for r in rounds]) or (),
+    )
+    quietly(next, exp)
+    quietly(next, exp)
+    exp.graduation_candidates()
+    exp.forget_before(2)
+    exp.graduation_candidates()  # no round was fitted to this memory yet
+    quietly(next, exp)
+    exp.graduation_candidates()
+    assert seen == [[0, 1], [], [2]]
+
+
+def test_a_plan_that_is_recommended_anyway_follows_the_recommendation(tmp_path):
+    exp = experiment(path=tmp_path / "promo")
+    quietly(next, exp)
+    exp.accept(exp.plan.cells)
+    exp.arms.drop("free_ship", "out of stock")
+    assert open_experiment(tmp_path / "promo").plan == exp.plan == exp.next_recommendation
+
+
+def test_arms_are_not_dropped_while_their_plan_is_being_served():
+    exp = experiment(generator=None, columns=simulated().columns)
+    source = simulated()
+    quietly(exp.observe, source(0, exp.plan)[0])
+    exp.assign(visitors(1))
+    with pytest.raises(DesignError, match="Round 2 is being served"):
+        exp.arms.drop("free_ship", "out of stock")
+    exp.segments.rename("everyone", "Whole shop")  # names change nothing that is served
+    assert exp.segments["Whole shop"].id == "S0"
+
+
+def test_a_folder_without_its_decisions_is_not_read_as_another_experiment(tmp_path):
+    exp = experiment(path=tmp_path / "promo")
+    quietly(next, exp)
+    exp.segments.register("browse_depth > 2", "deep")
+    quietly(next, exp)
+    (tmp_path / "promo" / "actions.json").unlink()
+    with pytest.raises(StoreError, match=r"actions\.json"):
+        open_experiment(tmp_path / "promo")
+
+
+def test_an_experiment_without_features_has_one_segment():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "visitor_id": [f"v{i}" for i in range(64)],
+            "arm": rng.choice(ARMS, 64),
+            "revenue": np.where(rng.random(64) < 0.5, rng.lognormal(3, 0.5, 64), 0.0),
+        }
+    )
+    exp = sequential_experiment(schedule=[64], treatments=ARMS, settings=SETTINGS, seed=1)
+    done = quietly(exp.observe, frame)
+    assert [s.label for s in done.analysis.all_segments] == ["everyone"]
+
+
+def test_conversions_are_counted_not_paid_in():
+    exp = experiment(metric="conversion_rate", visitors_per_year=10_000, generator=None)
+    assert exp.labels.currency == ""
