@@ -74,7 +74,8 @@ def test_segments_are_found_where_targeting_pays(targeted):
     assert sum(s.n_converted for s in search.segments) == seen.converted.sum()
     for i, segment in enumerate(search.segments):
         np.testing.assert_array_equal(segment.rule.matches(seen.features), search.membership == i)
-        assert segment.claim_level is ClaimLevel.EXPLORATORY
+        contradicted = "contradicted" in segment.claim_reason
+        assert (segment.claim_level is ClaimLevel.EXPLORATORY) == contradicted
         assert set(segment.gates) == set(segment.probability_positive) == set(ARMS[1:])
         assert sum(segment.arm_best_probabilities.values()) == pytest.approx(1)
         assert 0 <= segment.stability_score <= 1
@@ -87,12 +88,16 @@ def test_segments_are_found_where_targeting_pays(targeted):
     assert value.low < value.mean < value.high
 
 
-def test_gates_are_the_draws_of_their_group(targeted):
-    _, model, search = targeted
+def test_gates_lean_from_a_shrunken_model_towards_the_truth(targeted):
+    seen, model, search = targeted
+    truth = 50 * reversal(seen.features)
     for i, segment in enumerate(search.segments):
-        own = model.cate[search.membership == i].mean(axis=0)
+        mine = search.membership == i
+        own, true = model.cate[mine].mean(axis=0), (truth[:, 1:] - truth[:, :1])[mine].mean(axis=0)
         for t, arm in enumerate(ARMS[1:]):
-            assert segment.gates[arm].mean == pytest.approx(own[t], abs=0.03)
+            gate, held = segment.gates[arm].mean, segment.held_out[arm].mean
+            assert min(own[t], held) - 0.03 <= gate <= max(own[t], held) + 0.03
+            assert abs(gate - true[t]) < abs(own[t] - true[t])
         assert segment.recommended_arm == segment.leader
         assert segment.is_effective
 
@@ -196,7 +201,7 @@ def test_credible_means_an_effect_either_way():
         gate = Estimate(0.1, 0.0, 0.2, 0.05)
         return Segment(
             "S1", Rule(), 1.0, 10, 1, "a", {"a": gate}, {"base": 0.5, "a": 0.5}, 1.0,
-            ClaimLevel.EXPLORATORY, {"a": positive},
+            {"a": ClaimLevel.EXPLORATORY}, probability_positive={"a": positive},
         )  # fmt: skip
 
     assert [segment(p).is_effective for p in (0.01, 0.5, 0.94, 0.96)] == [True, False, False, True]

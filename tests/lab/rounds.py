@@ -143,6 +143,7 @@ def finished_round(
             draws=GroupDraws(arms, ("S1", "S2"), np.array([1260.0, 740.0]), *NO_DRAWS),
         ),
         registered=(),
+        draws=GroupDraws(arms, ("S0", "S1", "S2"), np.ones(3), *NO_DRAWS),
         best_arm_rpv=estimate(2.66, 0.08),
         recommendation=recommendation,
         verdicts=(),

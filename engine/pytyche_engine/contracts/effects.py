@@ -1,5 +1,6 @@
 """What the posterior says about groups of visitors, as draws."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,21 @@ class GroupDraws:
             self.rpv[:, one],
             self.conversion_part[:, one],
             self.severity_part[:, one],
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence["GroupDraws"]) -> "GroupDraws":
+        """The groups of several, from the same draws and about the same arms."""
+        first = parts[0]
+        return cls(
+            first.arms,
+            tuple(group for part in parts for group in part.groups),
+            np.concatenate([part.size for part in parts]),
+            first.chain,
+            *(
+                np.concatenate([getattr(part, name) for part in parts], axis=1)
+                for name in ("conversion", "rpv", "conversion_part", "severity_part")
+            ),
         )
 
     @property

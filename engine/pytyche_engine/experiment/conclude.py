@@ -118,29 +118,27 @@ def conclude_round(
         )
 
     search = replace(search, segments=checked(search.segments, search.draws))
-    found = [(everyone, checked([describe_everyone(cumulative, scores, everyone)], everyone))]
+    (of_everyone,) = checked([describe_everyone(cumulative, scores, everyone)], everyone)
+    parts = [everyone]
     if search.targeting_pays:
-        found.append((search.draws, search.segments))
+        parts.append(search.draws)
     if registered_draws is not None:
         registered = checked(registered, registered_draws)
-        found.append((registered_draws, registered))
+        parts.append(registered_draws)
+    draws = GroupDraws.join(parts)
     horizon = Horizon(
         round_idx,
         len(cumulative),
         design.schedule.next_round_size(round_idx + 1),
         labels.visitors_per_year,
     )
-    verdicts = tuple(
-        verdict
-        for draws, segments in found
-        for verdict in judge(
-            draws,
-            segments,
-            spec.thresholds,
-            horizon,
-            before=state.latest.analysis.verdicts if state.latest else (),
-            currency=labels.currency,
-        )
+    verdicts = judge(
+        draws,
+        (of_everyone, *(search.segments if search.targeting_pays else ()), *registered),
+        spec.thresholds,
+        horizon,
+        before=state.latest.analysis.verdicts if state.latest else (),
+        currency=labels.currency,
     )
     groups = cell_groups(latest.plan, latest.observations)
     cell_draws = posterior.group_draws(
@@ -155,11 +153,12 @@ def conclude_round(
     own = np.ones(len(latest.observations))
     analysis = RoundAnalysis(
         comparisons=compare_arms(
-            everyone, 0, cumulative, contrast.lift, contrast.lift_se, found[0][1][0].claims
+            everyone, 0, cumulative, contrast.lift, contrast.lift_se, of_everyone.claims
         ),
-        everyone=found[0][1][0],
+        everyone=of_everyone,
         search=search,
         registered=registered,
+        draws=draws,
         best_arm_rpv=Estimate.from_draws(
             everyone.rpv[:, 0, design.arms.index(search.best_arm)].astype(float)
         ),

@@ -86,34 +86,18 @@ def promoted(
 
 def _round_evidence(done: Round, served: Sequence[Served]) -> RoundEvidence:
     def draws(rules: Sequence[Rule]) -> GroupDraws:
-        seen = concat([s.observations for s in served])
-        features = seen.features
-        membership = np.column_stack([rule.matches(features) for rule in rules]).astype(float)
-        held = np.flatnonzero(membership.any(axis=0))
-        names = tuple(map(str, rules))
-        some = done.posterior.group_draws(
-            features,
-            membership[:, held],
-            tuple(names[i] for i in held),
-            propensity=seen.propensity,
-        )
-
-        def spread(values: np.ndarray) -> np.ndarray:
-            full = np.zeros((values.shape[0], len(rules), values.shape[2]))
-            full[:, held] = values
-            return full
-
-        size = np.zeros(len(rules))
-        size[held] = some.size
-        return GroupDraws(
-            arms=some.arms,
-            groups=names,
-            size=size,
-            chain=some.chain,
-            conversion=spread(some.conversion),
-            rpv=spread(some.rpv),
-            conversion_part=spread(some.conversion_part),
-            severity_part=spread(some.severity_part),
+        analysis = done.analysis
+        own = {s.rule: g for g, s in enumerate(analysis.all_segments)}
+        asked = {rule: None for rule in rules if rule not in own}
+        if not asked:
+            return GroupDraws.join([analysis.draws.of(own[rule]) for rule in rules])
+        later = _by_posterior(done, served, tuple(asked))
+        place = {rule: g for g, rule in enumerate(asked)}
+        return GroupDraws.join(
+            [
+                analysis.draws.of(own[rule]) if rule in own else later.of(place[rule])
+                for rule in rules
+            ]
         )
 
     def own_lifts(rule: Rule) -> Mapping[str, Estimate]:
@@ -126,4 +110,39 @@ def _round_evidence(done: Round, served: Sequence[Served]) -> RoundEvidence:
         converged=done.analysis.converged,
         draws=draws,
         own_lifts=own_lifts,
+    )
+
+
+def _by_posterior(done: Round, served: Sequence[Served], rules: Sequence[Rule]) -> GroupDraws:
+    """What a round's posterior says about rules that were not among its segments.
+
+    A rule that holds for none of the visitors gets a group of size 0, with draws of zero.
+    """
+    seen = concat([s.observations for s in served])
+    membership = np.column_stack([rule.matches(seen.features) for rule in rules]).astype(float)
+    held = np.flatnonzero(membership.any(axis=0))
+    names = tuple(map(str, rules))
+    some = done.posterior.group_draws(
+        seen.features,
+        membership[:, held],
+        tuple(names[i] for i in held),
+        propensity=seen.propensity,
+    )
+
+    def spread(values: np.ndarray) -> np.ndarray:
+        full = np.zeros((values.shape[0], len(rules), values.shape[2]))
+        full[:, held] = values
+        return full
+
+    size = np.zeros(len(rules))
+    size[held] = some.size
+    return GroupDraws(
+        arms=some.arms,
+        groups=names,
+        size=size,
+        chain=some.chain,
+        conversion=spread(some.conversion),
+        rpv=spread(some.rpv),
+        conversion_part=spread(some.conversion_part),
+        severity_part=spread(some.severity_part),
     )

@@ -16,6 +16,7 @@ from pytyche_engine.contracts.decisions import (
     SegmentSearch,
 )
 from pytyche_engine.contracts.dropped import DroppedArm, RevivedArm
+from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.money import (
     amount,
@@ -49,6 +50,7 @@ class RoundAnalysis:
         everyone: all visitors as one segment.
         search: the segments and what targeting them is worth.
         registered: segments that the operator registered, in that order.
+        draws: draws of the means of all these segments, in the order of `all_segments`.
         best_arm_rpv: RPV if everyone got the best single arm.
         recommendation: what to do with the most promising treatment.
         verdicts: one for each treatment, for everyone, where targeting pays in each segment,
@@ -63,6 +65,7 @@ class RoundAnalysis:
     everyone: Segment
     search: SegmentSearch
     registered: tuple[Segment, ...]
+    draws: GroupDraws
     best_arm_rpv: Estimate
     recommendation: Recommendation
     verdicts: tuple[Verdict, ...]

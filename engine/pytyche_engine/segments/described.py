@@ -12,17 +12,16 @@ from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.rules import Rule
-from pytyche_engine.segments.honest import claims, held_out_lift
+from pytyche_engine.segments.honest import HeldOut, claims, held_out_lift
 from pytyche_engine.segments.identity import EVERYONE
 
 
 def describe_segment(
     observations: Observations,
-    dr: DoublyRobustScores,
     draws: GroupDraws,
     group: int,
     members: Bool[np.ndarray, " n"],
-    held_out: Bool[np.ndarray, " n"],
+    held: HeldOut,
     *,
     rule: Rule,
     found_in: int,
@@ -35,11 +34,10 @@ def describe_segment(
 
     Args:
         observations: n visitors, all rounds so far.
-        dr: their doubly robust scores.
-        draws: posterior draws of group means.
+        draws: draws of group means.
         group: the segment's place among them; its name there is the segment's id.
         members: (n,) who belongs.
-        held_out: (n,) who judges the segment without having chosen it.
+        held: what visitors who did not choose it say.
         rule: as in `Segment`, like the next two.
         found_in: index of the round that chose the rule.
         first_seen: index of the round in which a segment of this id was first found.
@@ -51,7 +49,6 @@ def describe_segment(
     rpv = draws.rpv[:, group]
     lift = rpv[:, 1:] - rpv[:, :1]
     best = best_probabilities(draws, group)
-    held = held_out_lift(observations, dr, held_out)
     segment = Segment(
         id=draws.groups[group],
         rule=rule,
@@ -90,11 +87,10 @@ def describe_everyone(
     first = int(observations.round_index.min())
     return describe_segment(
         observations,
-        dr,
         replace(everyone, groups=(EVERYONE,)),
         0,
         rows,
-        rows,
+        held_out_lift(observations, dr, rows),
         rule=Rule(),
         found_in=first,
         first_seen=first,

@@ -12,7 +12,9 @@ from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.segments.choice import choose_tree, draw_folds, search_scores
 from pytyche_engine.segments.described import describe_segment
 from pytyche_engine.segments.division import kept, searched
+from pytyche_engine.segments.honest import held_out_lift
 from pytyche_engine.segments.incumbent import incumbent, stays
+from pytyche_engine.segments.leaning import lean_on_held_out
 from pytyche_engine.segments.scores import doubly_robust_scores
 from pytyche_engine.segments.search import MAX_DEPTH
 from pytyche_engine.segments.stability import stability_scores
@@ -39,11 +41,12 @@ def discover_segments(
     stability means is written at `stability.stability_scores`.
 
     GATEs and P(best) come from `group_draws`, which is called once, and so from all visitors.
-    Beside them stand estimates on visitors who did not choose the segment: of later rounds
-    for rules that were kept, cross-fitted for new ones, everyone for one segment. `honest.claim`
-    says what these support. Cross-fitted trees share one fitted model that has seen all rows;
-    AIPW corrections undo that to first order only, so values and estimates lean to the
-    model's side where it overfits.
+    Beside them stand estimates on visitors who did not choose the segment: of later rounds for
+    rules that were kept, cross-fitted for new ones, everyone for one segment. With several
+    segments the draws lean on these (`leaning.lean_on_held_out`); `honest.claims` says what they
+    support. Cross-fitted trees share one fitted model that has seen all rows; AIPW corrections
+    undo that to first order only, so values and estimates lean to the model's side where it
+    overfits.
 
     Args:
         observations: n visitors, all rounds so far.
@@ -97,14 +100,16 @@ def discover_segments(
     )
     members = division.membership[:, None] == np.arange(len(division.parts))
     draws = group_draws(members.astype(float), tuple(part.id for part in division.parts))
+    held = [held_out_lift(observations, dr, division.held_out == i) for i in range(len(members.T))]
+    if len(division.parts) > 1:
+        draws = lean_on_held_out(draws, held)
     segments = tuple(
         describe_segment(
             observations,
-            dr,
             draws,
             i,
             members[:, i],
-            division.held_out == i,
+            held[i],
             rule=part.rule,
             found_in=part.found_in,
             first_seen=part.first_seen,

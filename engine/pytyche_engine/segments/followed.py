@@ -10,6 +10,8 @@ from pytyche_engine.contracts.decisions import DoublyRobustScores, Segment
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.segments.described import describe_segment
+from pytyche_engine.segments.honest import held_out_lift
+from pytyche_engine.segments.leaning import lean_on_held_out
 
 
 def follow_segments(
@@ -39,18 +41,23 @@ def follow_segments(
         return (), None
     ids = tuple(r.segment for r in held)
     draws = group_draws(np.column_stack([members[i] for i in ids]).astype(float), ids)
+    later = [
+        held_out_lift(
+            observations, dr, members[r.segment] & (observations.round_index >= r.made_after)
+        )
+        for r in held
+    ]
+    draws = lean_on_held_out(draws, later)
     segments = []
     for g, its in enumerate(held):
-        mine, found_in = members[its.segment], its.made_after - 1
         described = describe_segment(
             observations,
-            dr,
             draws,
             g,
-            mine,
-            mine & (observations.round_index > found_in),
+            members[its.segment],
+            later[g],
             rule=its.rule,
-            found_in=found_in,
+            found_in=its.made_after - 1,
             first_seen=its.made_after,
         )
         segments.append(described)

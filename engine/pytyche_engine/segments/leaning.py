@@ -1,0 +1,66 @@
+"""A segment's posterior, leaned on what visitors who did not choose it say."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pytyche_engine.contracts.effects import GroupDraws
+from pytyche_engine.segments.honest import HeldOut
+
+BIAS = 1.0
+"""Spread of the model's bias in a segment, in posterior standard deviations of its lift.
+
+A shrunken model is biased towards what all segments have in common, by about as much as it is
+unsure. One is the round number, not one that was fitted.
+"""
+
+LEAST = 0.05
+"""Least share of the held-out variance that the two estimates are taken to differ by."""
+
+
+def lean_on_held_out(draws: GroupDraws, held: Sequence[HeldOut]) -> GroupDraws:
+    """Draws of segments' means whose lifts allow for a bias of the model.
+
+    For a lift with posterior mean ``m`` and variance ``s^2``, and a held-out AIPW estimate ``a``
+    with variance ``v``: if the model were right, ``a - m`` would vary by ``v - s^2`` around zero,
+    independently of the posterior's own error (Hausman 1978). A bias ``b`` of the model with prior
+    N(0, t^2), ``t = BIAS s``, moves it by ``-b``. So
+
+        E[b | a - m] = -(a - m) t^2 / (t^2 + v - s^2),   Var = t^2 (v - s^2) / (t^2 + v - s^2)
+
+    and the lift has mean ``m + (a - m) t^2 / (t^2 + v - s^2)`` and variance ``s^2 + Var``. Draws
+    are moved and stretched to these, so that intervals, probabilities and shares agree. Where few
+    visitors did not choose the segment, this moves little and widens.
+
+    On 216 simulated data sets 80 and 90 % intervals of segments found at 30,000 visitors covered
+    .73 and .81 without.
+
+    Args:
+        draws: posterior draws of segments' means.
+        held: for each of them, what visitors who did not choose it say. A treatment without an
+            estimate there keeps its draws.
+
+    Returns:
+        The same with other lifts; control is as it was. Half of a move is put down to conversion
+        and half to severity, which keeps their sum the lift.
+    """
+    lift = draws.lift.astype(np.float64)
+    for g, evidence in enumerate(held):
+        for arm, aipw in evidence.lift.items():
+            k = draws.arms.index(arm)
+            mean, variance = lift[:, g, k].mean(), lift[:, g, k].var()
+            if not (variance > 0 and aipw.sd > 0):
+                continue
+            bias = BIAS**2 * variance
+            apart = max(aipw.sd**2 - variance, LEAST * aipw.sd**2)
+            weight = bias / (bias + apart)
+            stretch = np.sqrt(1 + weight * apart / variance)
+            lift[:, g, k] = mean + weight * (aipw.mean - mean) + stretch * (lift[:, g, k] - mean)
+    moved = lift - draws.lift
+    return replace(
+        draws,
+        rpv=draws.rpv[:, :, :1] + lift,
+        conversion_part=draws.conversion_part + moved / 2,
+        severity_part=draws.severity_part + moved / 2,
+    )
