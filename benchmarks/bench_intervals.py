@@ -50,15 +50,11 @@ def reported(data: DataSet) -> Row:
     start = time.perf_counter()
     posterior = fit(seen, settings=Settings(), seed=data.seed)
     fitted = time.perf_counter()
-    kept: list[GroupDraws] = []
 
     def group_draws(
         membership: Float[np.ndarray, "n groups"], groups: tuple[str, ...]
     ) -> GroupDraws:
-        kept.append(
-            posterior.group_draws(seen.features, membership, groups, propensity=seen.propensity)
-        )
-        return kept[-1]
+        return posterior.group_draws(seen.features, membership, groups, propensity=seen.propensity)
 
     effects = posterior.predict(seen.features, propensity=seen.propensity)
     search = discover_segments(seen, effects, group_draws, seed=data.seed)
@@ -78,7 +74,7 @@ def reported(data: DataSet) -> Row:
         "best_arm": [bool(rpv.argmax() == a) for rpv, a in zip(of_segment, arm, strict=True)],
         "ate": _beside(everyone, 0, trial.truth.rpv.mean(axis=0), scores.scores),
         "gate": [
-            _beside(kept[0], g, rpv, scores.scores[m])
+            _beside(search.draws, g, rpv, scores.scores[m])
             for g, (rpv, m) in enumerate(zip(of_segment, members.T, strict=True))
         ],
     }
@@ -90,7 +86,7 @@ def _beside(
     rpv: Float[np.ndarray, " arms"],
     scores: Float[np.ndarray, "m arms"],
 ) -> dict[str, Any]:
-    """Lifts of a group: planted, posterior, and the AIPW mean of its m visitors."""
+    """Lifts of a group: planted, reported, and the AIPW mean of its m visitors."""
     lift = draws.lift[:, group, 1:].astype(float)
     aipw = scores[:, 1:] - scores[:, :1]
     return {
