@@ -14,7 +14,8 @@ from rich.text import Text
 
 from pytyche_engine.contracts.money import signed
 from pytyche_engine.contracts.tables import Table as TextTable
-from pytyche_engine.experiment.round import Round, RoundAnalysis
+from pytyche_engine.experiment.analysis import RoundAnalysis
+from pytyche_engine.experiment.round import Round
 from pytyche_engine.jobs.events import FitEvent
 from pytyche_engine.jobs.job import Job
 from pytyche_lab.ending import is_unconverged

@@ -26,7 +26,8 @@ from pytyche_engine.contracts.rules import Levels, Rule, Threshold
 from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.truth import TruthComparison
 from pytyche_engine.decisions import traffic_over_rounds, traffic_split
-from pytyche_engine.experiment.round import Round, RoundAnalysis
+from pytyche_engine.experiment.analysis import RoundAnalysis
+from pytyche_engine.experiment.round import Round
 
 ARMS = ("control", "low_promo", "free_ship")
 NO_DRAWS = (np.zeros(0, dtype=int), *(np.zeros((0, 2, 3)) for _ in range(4)))

@@ -31,9 +31,10 @@ from pytyche_engine.decisions import (
     most_promising,
     observe_cells,
 )
+from pytyche_engine.experiment.analysis import RoundAnalysis
 from pytyche_engine.experiment.check_round import check_round
 from pytyche_engine.experiment.next_arms import arm_evidence, by_evidence, proposal
-from pytyche_engine.experiment.round import Round, RoundAnalysis
+from pytyche_engine.experiment.round import Round
 from pytyche_engine.experiment.state import State, round_seed
 from pytyche_engine.jobs.control import Control
 from pytyche_engine.jobs.events import Stage

@@ -14,7 +14,8 @@ from pytyche_engine.allocation import (
 from pytyche_engine.contracts.actions import Action, DropArm, ReviveArm
 from pytyche_engine.contracts.dropped import DroppedArm, RevivedArm
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.experiment.round import Round, RoundAnalysis
+from pytyche_engine.experiment.analysis import RoundAnalysis
+from pytyche_engine.experiment.round import Round
 
 
 def by_evidence(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pytyche_engine.allocation import Design, override
-from pytyche_engine.contracts.actions import Action, DropArm, ForgetBefore, ReviveArm
+from pytyche_engine.contracts.actions import Action, DropArm, ReviveArm
 from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.decisions import GraduationCandidate
 from pytyche_engine.contracts.errors import (
@@ -28,7 +28,7 @@ from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.experiment.segment_book import SegmentBook
-from pytyche_engine.experiment.state import State
+from pytyche_engine.experiment.state import State, forgetting
 from pytyche_engine.jobs import Control, Job
 from pytyche_engine.store.folder import ExperimentFolder, SavedExperiment, SavedRound
 from pytyche_engine.store.spec import ExperimentSpec
@@ -231,24 +231,7 @@ class SequentialExperiment:
             DesignError: if there is no such finished round, earlier ones are forgotten
                 already, or a round is being worked on.
         """
-        if isinstance(round_number, bool) or not isinstance(round_number, int | np.integer):
-            raise DesignError(f"The round to remember from is {round_number!r}; use its number.")
-
-        def decide(state: State) -> Action:
-            finished, first = len(state.rounds), state.remembered_from
-            if not 1 <= round_number <= finished:
-                raise DesignError(
-                    f"There is no finished round {round_number} to remember from; finished "
-                    f"rounds: {finished}."
-                )
-            if round_number - 1 <= first:
-                raise DesignError(
-                    f"The memory of '{self.name}' begins with round {first + 1} already; give a "
-                    "later round."
-                )
-            return ForgetBefore(finished, int(round_number) - 1)
-
-        self._act(decide)
+        self._act(lambda state: forgetting(state, round_number))
 
     @property
     def arms(self) -> ArmBook:

@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pytyche_engine.allocation import Design
-from pytyche_engine.contracts.actions import Action, remembered_from, segment_names
+from pytyche_engine.contracts.actions import (
+    Action,
+    ForgetBefore,
+    remembered_from,
+    segment_names,
+)
+from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import FeatureSchema
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.served import Served
@@ -75,6 +81,25 @@ class State:
     def remembered_from(self) -> int:
         """Index of the first round that the next fit uses."""
         return remembered_from(self.actions, len(self.rounds))
+
+
+def forgetting(state: State, round_number: int) -> Action:
+    """The decision to use no visitors of rounds before this one, numbered from 1.
+
+    Raises:
+        DesignError: if there is no such finished round, or earlier ones are forgotten already.
+    """
+    finished, first = len(state.rounds), state.remembered_from
+    if isinstance(round_number, bool) or not isinstance(round_number, int | np.integer):
+        raise DesignError(f"The round to remember from is {round_number!r}; use its number.")
+    if not 1 <= round_number <= finished:
+        raise DesignError(
+            f"There is no finished round {round_number} to remember from; finished rounds: "
+            f"{finished}."
+        )
+    if round_number - 1 <= first:
+        raise DesignError(f"The memory begins with round {first + 1} already; give a later round.")
+    return ForgetBefore(finished, int(round_number) - 1)
 
 
 def remembered(served: Sequence[Served], first_round: int) -> tuple[Served, ...]:
