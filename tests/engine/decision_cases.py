@@ -18,6 +18,7 @@ from pytyche_engine.contracts import (
     Rule,
     Segment,
 )
+from pytyche_engine.contracts.decisions import SegmentSearch
 
 ARMS = ("control", "low_promo", "free_ship")
 SCHEMA = FeatureSchema(
@@ -116,4 +117,16 @@ def segment(
         arm_best_probabilities=dict(zip(arms, best, strict=True)),
         stability_score=0.9,
         claims=dict.fromkeys(arms[1:], claim_level),
+    )
+
+
+def search(segments: Sequence[Segment], *, targeting_pays: bool) -> SegmentSearch:
+    return SegmentSearch(
+        segments=tuple(segments),
+        membership=np.zeros(10, int),
+        best_arm="low_promo",
+        value_of_targeting=Estimate(0.0, 0.0, 0.0, 0.0),
+        value_claim=ClaimLevel.CONFIRMED,
+        targeting_pays=targeting_pays,
+        draws=normal_draws([2.0, 2.1, 2.0], 0.1, groups=tuple(s.id for s in segments)),
     )

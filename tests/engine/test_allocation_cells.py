@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from decision_cases import ARMS, SCHEMA, segment, visitors
+from decision_cases import ARMS, SCHEMA, search, segment, visitors
 from experiment_cases import experiment, finished, quietly
 
 from pytyche_engine.allocation import (
@@ -20,7 +20,6 @@ from pytyche_engine.contracts import (
     Cell,
     DataError,
     DesignError,
-    Estimate,
     Feature,
     FeatureKind,
     FeatureSchema,
@@ -30,7 +29,6 @@ from pytyche_engine.contracts import (
     Threshold,
 )
 from pytyche_engine.contracts.cells import hypothesis_cell
-from pytyche_engine.contracts.decisions import SegmentSearch
 from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
 from pytyche_engine.experiment import open_experiment
 from pytyche_engine.store.spec import spec_from_dict, spec_to_dict
@@ -39,16 +37,9 @@ PAID = Rule((Levels("channel", ("paid",)),))
 
 
 def a_plan(**options):
-    search = SegmentSearch(
-        (segment("S1", Rule()),),
-        np.zeros(3, int),
-        "low_promo",
-        Estimate(0.0, 0.0, 0.0, 0.0),
-        False,
-        3,
-    )
     best = dict(zip(ARMS, (0.2, 0.7, 0.1), strict=True))
-    return propose(search, ARMS, best, **{"round_index": 1, "n_visitors": 4000, **options})
+    one = search([segment("S1")], targeting_pays=False)
+    return propose(one, ARMS, best, **{"round_index": 1, "n_visitors": 4000, **options})
 
 
 def mine(weight=0.1, name="mine", rule="channel == paid", arms="free_ship", **options):

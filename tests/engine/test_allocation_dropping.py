@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from decision_cases import ARMS, segment, visitors
+from decision_cases import ARMS, search, segment, visitors
 
 from pytyche_engine.allocation import (
     ArmEvidence,
@@ -12,8 +12,7 @@ from pytyche_engine.allocation import (
     arms_to_revive,
     propose,
 )
-from pytyche_engine.contracts import DesignError, Estimate, Rule, Threshold
-from pytyche_engine.contracts.decisions import SegmentSearch
+from pytyche_engine.contracts import DesignError, Rule, Threshold
 from pytyche_engine.contracts.dropped import DroppedArm, RevivedArm
 from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
 
@@ -177,11 +176,9 @@ def proposal(*, segments=((0.2, 0.7, 0.1), (0.3, 0.2, 0.5)), everyone=(0.2, 0.5,
         segment(f"S{i}", rule, best=best)
         for i, (rule, best) in enumerate(zip((DEEP, SHALLOW), segments, strict=True), 1)
     )
-    search = SegmentSearch(
-        found, np.zeros(3, int), "low_promo", Estimate(0.0, 0.0, 0.0, 0.0), True, 3
-    )
     asked = {"round_index": 3, "n_visitors": 4000, **options}
-    return propose(search, ARMS, dict(zip(ARMS, everyone, strict=True)), **asked)
+    one = search(found, targeting_pays=True)
+    return propose(one, ARMS, dict(zip(ARMS, everyone, strict=True)), **asked)
 
 
 GONE = DroppedArm("low_promo", 2, "P(best) was below 0.01.", "evidence")

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from decision_cases import ARMS, SCHEMA, normal_draws, segment, visitors
+from decision_cases import ARMS, SCHEMA, search, segment, visitors
 
 from pytyche_engine.allocation import (
     check_floors,
@@ -14,9 +14,7 @@ from pytyche_engine.allocation import (
 from pytyche_engine.contracts import (
     BaselinePolicy,
     Cell,
-    ClaimLevel,
     DesignError,
-    Estimate,
     Levels,
     MixPolicy,
     Rule,
@@ -24,22 +22,9 @@ from pytyche_engine.contracts import (
     TreePolicy,
     UniformPolicy,
 )
-from pytyche_engine.contracts.decisions import SegmentSearch
 from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
 
 OVERALL = dict(zip(ARMS, (0.2, 0.7, 0.1), strict=True))
-
-
-def search(segments, *, targeting_pays):
-    return SegmentSearch(
-        segments=tuple(segments),
-        membership=np.zeros(10, int),
-        best_arm="low_promo",
-        value_of_targeting=Estimate(0.0, 0.0, 0.0, 0.0),
-        targeting_pays=targeting_pays,
-        draws=normal_draws([2.0, 2.1, 2.0], 0.1),
-        value_claim=ClaimLevel.CONFIRMED,
-    )
 
 
 TWO = (
