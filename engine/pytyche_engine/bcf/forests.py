@@ -15,6 +15,7 @@ forests are independent: tree t of every arm is advanced in the same scan step.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -108,8 +109,11 @@ def update_forests(
     ), resid
 
 
-def _of_group(tree: Array, group: int, n_groups: int) -> Array:
-    return tree.reshape(n_groups, -1, *tree.shape[1:])[group]
+def _by_group(trees: Any, n_groups: int) -> list[Any]:
+    """Each group's part of arrays with one row a tree."""
+    arrays, structure = jax.tree.flatten(trees)
+    parts = zip(*(jnp.split(x, n_groups) for x in arrays), strict=True)
+    return [jax.tree.unflatten(structure, part) for part in parts]
 
 
 def _move_rows(
@@ -118,24 +122,33 @@ def _move_rows(
     """Move rows to the proposed children; count, per channel and arm, rows of the left one."""
     groups = forest.n_groups
     before = rows = forest.leaf_indices
-    for group in range(groups):
-        own: Moves = jax.tree.map(lambda x, g=group: _of_group(x, g, groups), moves)
-        moved = apply_moves_to_leaf_indices(
-            before,
-            _of_group(forest.to_prune, group, groups),
-            _of_group(forest.move_node, group, groups),
-        )
-        moved = apply_grow_to_indices(own, moved, state.X)
+    by_group = _by_group((forest.to_prune, forest.move_node, moves), groups)
+    for group, own in enumerate(by_group):
+        moved = _moved_rows(before, *own, state.X)
         rows = moved if groups == 1 else jnp.where(state.arm == group, moved, rows)
     # Without the barrier XLA on CPU moves rows once more for every count.
     rows = lax.optimization_barrier(rows)
     lengths = state.lengths
     left = []
-    for group, own_arms in enumerate(_arms_of_groups(groups, state.layout.n_arms)):
-        child = _of_group(moves.lrt_nodes, group, groups)[:, :1].astype(jnp.uint8)
+    arms = _arms_of_groups(groups, state.layout.n_arms)
+    for (_, _, own_moves), own_arms in zip(by_group, arms, strict=True):
+        child = own_moves.lrt_nodes[:, :1].astype(jnp.uint8)
         of_arm = [(rows == child) & (state.arm == k) for k in own_arms]
         left.append(jnp.stack([jnp.stack([_count(x[:, :n]) for x in of_arm]) for n in lengths]))
     return rows, state.over_devices(jnp.concatenate(left, axis=2))
+
+
+@jax.jit
+def _moved_rows(
+    rows: UInt8[Array, "trees rows"],
+    to_prune: Bool[Array, " trees"],
+    move_node: Int32[Array, " trees"],
+    moves: Moves,
+    X: UInt8[Array, "p rows"],
+) -> UInt8[Array, "trees rows"]:
+    """Rows' leaves after the last sweep's prunes and the proposed grows of a group."""
+    moved = apply_moves_to_leaf_indices(rows, to_prune, move_node)
+    return apply_grow_to_indices(moves, moved, X)
 
 
 def _arms_of_groups(n_groups: int, n_arms: int) -> list[range]:
@@ -143,6 +156,7 @@ def _arms_of_groups(n_groups: int, n_arms: int) -> list[range]:
     return [range(n_arms)] if n_groups == 1 else [range(g, g + 1) for g in range(n_groups)]
 
 
+@jax.jit
 def _count(which: Bool[Array, "trees rows"]) -> Int32[Array, " trees"]:
     """How many rows, added up in bytes first: 32 rows fit in one, and so many fit in a word."""
     by_byte = which.reshape(len(which), SMALLEST_BLOCK, -1).astype(jnp.uint8)
@@ -299,6 +313,7 @@ def _scan_trees(
     return forest, resid, unstacked(acc), unstacked(to_prune)
 
 
+@jax.jit
 def by_arm(arm: UInt8[Array, " rows"], values: Float32[Array, " arms"]) -> Float32[Array, " rows"]:
     """Each row's value of its arm. Arms are few: choosing is faster than looking up."""
     out = values[0]

@@ -7,6 +7,7 @@ a product of a row of masks with the residuals, which XLA turns into vector inst
 
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float32, Int32, UInt
@@ -56,7 +57,7 @@ def sum_by_leaf(
     """Sums of values by their address; `leaves` are the only addresses if they are few."""
 
     def scatter() -> Float32[Array, " size"]:
-        return sum_resid(values, address, size, AutoBatchedReduction(), False)
+        return _scatter(values, address, size)
 
     def masks() -> Float32[Array, " size"]:
         which = (address == leaves[:, None].astype(address.dtype)).astype(jnp.float32)
@@ -66,3 +67,10 @@ def sum_by_leaf(
     if len(values) < FEW_ROWS:
         return scatter()
     return lax.platform_dependent(cpu=partial(lax.cond, are_few, masks, scatter), default=scatter)
+
+
+@partial(jax.jit, static_argnames="size")
+def _scatter(
+    values: Float32[Array, " rows"], address: UInt[Array, " rows"], size: int
+) -> Float32[Array, " size"]:
+    return sum_resid(values, address, size, AutoBatchedReduction(), False)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax, random
 from jax.scipy.special import ndtr, ndtri
-from jaxtyping import Float32, Key
+from jaxtyping import Float32, Key, UInt8
 
 from pytyche_engine.bcf.bartz_adapter import shard_map_state
 from pytyche_engine.bcf.forests import by_arm, propose, update_forests
@@ -216,9 +216,16 @@ def _variance(
 
 def _arm_sums(state: HurdleState, x: Float32[Array, " rows"]) -> Float32[Array, " arms"]:
     """Sum over each arm's rows, of a channel's values that are 0 at padding."""
-    arm = state.arm[: len(x)]
-    sums = [jnp.sum(jnp.where(arm == k, x, 0.0)) for k in range(state.layout.n_arms)]
-    return state.over_devices(jnp.stack(sums))
+    return state.over_devices(_sums_by_arm(state.arm, x, state.layout.n_arms))
+
+
+@partial(jax.jit, static_argnames="n_arms")
+def _sums_by_arm(
+    arm: UInt8[Array, " all_rows"], x: Float32[Array, " rows"], n_arms: int
+) -> Float32[Array, " arms"]:
+    """Sum over each arm's rows among the first. Traced and lowered once a sweep, not per call."""
+    arm = arm[: len(x)]
+    return jnp.stack([jnp.sum(jnp.where(arm == k, x, 0.0)) for k in range(n_arms)])
 
 
 def _update_latent(key: Key[Array, ""], state: HurdleState) -> HurdleState:
