@@ -15,7 +15,7 @@ NO_NPM = (
 )
 
 
-class WidgetBuild(BuildHookInterface):  # type: ignore[type-arg]
+class WidgetBuild(BuildHookInterface):  # type: ignore[type-arg]  # generic in its stubs alone
     """Runs ``npm ci && npm run build`` in js/ unless every widget has its bundle."""
 
     PLUGIN_NAME = "custom"

@@ -140,13 +140,14 @@ OPTIONS = [
     Option("one multiplier of mu", {"loading_scale": 1e-4}),
     Option("200 mu trees", {"num_trees_mu": 200}),
 ]
-"""What the table of options compares: two of them where a fit takes minutes."""
+"""What the table of options compares: four of them where a fit takes minutes."""
 OPTION_REPLICATIONS: list[tuple[int, Allocation, int, list[Option]]] = [
     (5_000, "round3", 3, OPTIONS),
     (5_000, "balanced", 3, OPTIONS),
     (30_000, "round3", 1, OPTIONS),
     (30_000, "balanced", 1, OPTIONS),
-    (200_000, "round3", 1, OPTIONS[:2]),
+    (200_000, "round3", 1, OPTIONS[:4]),
+    (200_000, "balanced", 1, OPTIONS[:4]),
 ]
 
 

@@ -40,7 +40,7 @@ def _is_frame(name: str, value: object) -> bool:
 
 
 def _matcher(completions: Completions) -> Any:
-    @context_matcher()  # type: ignore[untyped-decorator]
+    @context_matcher()  # type: ignore[untyped-decorator]  # IPython has no types for it
     def pytyche_matcher(context: CompletionContext) -> dict[str, Any]:
         line = context.full_text.split("\n")[context.cursor_line][: context.cursor_position]
         if not line.lstrip().startswith(("%pytyche ", "%%pytyche ")):

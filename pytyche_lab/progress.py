@@ -33,7 +33,7 @@ def watcher(
         from pytyche_lab.widgets import FitProgress
 
         bar = FitProgress(job, title=_title(job), arms=arms, currency=currency)
-        display(bar)  # type: ignore[no-untyped-call]
+        display(bar)  # type: ignore[no-untyped-call]  # IPython has no types for it
 
     def in_terminal(job: Job[Any]) -> None:
         terminal.show_progress(job, _title(job))

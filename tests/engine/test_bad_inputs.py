@@ -68,7 +68,7 @@ def read(frame: object, **settings: object) -> Observations:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return read_round(frame, **settings)  # type: ignore[arg-type]
+            return read_round(frame, **settings)  # type: ignore[arg-type]  # bad on purpose
     finally:
         assert time.process_time() - started < LIMIT_SECONDS
         if before is not None:
