@@ -232,7 +232,7 @@ def aa_figures(rows: Sequence[Row]) -> list[Figure]:
 
 # --- the tutorial -------------------------------------------------------------------------
 
-N_TUTORIALS = 40
+N_TUTORIALS = 20
 """The first ten alone say little: their thirty rounds share ten cases of luck."""
 TUTORIAL_SIZES = (2_000, 4_000, 8_000)
 
