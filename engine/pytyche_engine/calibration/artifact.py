@@ -159,7 +159,8 @@ class CalibrationArtifact:
         folder = Path(path)
         if self.results is None:
             raise CalibrationError(
-                "This artifact came from an experiment's folder; save the original."
+                "This artifact came from an experiment's folder, without its results; save "
+                "the original."
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """Scenario coverage: simulate, fit, report, many times, and see if intervals are honest here."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -105,6 +105,23 @@ def start_sweep(
     n_workers: int | None = None,
 ) -> Job[SweepResult]:
     """`sweep` in the background: a job that can be watched, paused and cancelled."""
+    work = prepare_sweep(
+        design, scenarios, n_sims, path=path, seed=seed, cluster=cluster, n_workers=n_workers
+    )
+    return Job(work, "sweep").start()
+
+
+def prepare_sweep(
+    design: SweepDesign,
+    scenarios: Sequence[Scenario] | None = None,
+    n_sims: int = 4,
+    *,
+    path: str | Path | None = None,
+    seed: int = 0,
+    cluster: Any = None,
+    n_workers: int | None = None,
+) -> Callable[[Control], SweepResult]:
+    """What `start_sweep` starts: a function that sweeps under a control, in the caller's thread."""
     chosen = standard_scenarios(design) if scenarios is None else tuple(scenarios)
     if not chosen or n_sims < 1:
         raise DesignError("A sweep needs at least one scenario and one simulation of each.")
@@ -117,7 +134,7 @@ def start_sweep(
         with tempfile.TemporaryDirectory() as folder:
             return _run(design, chosen, n_sims, Path(folder), seed, cluster, n_workers, control)
 
-    return Job(work, "sweep").start()
+    return work
 
 
 def _run(
