@@ -42,7 +42,14 @@ if TYPE_CHECKING:
     from pytyche_engine.sources import (
         simulated_experiment_generator as simulated_experiment_generator,
     )
+    from pytyche_lab import calibration as calibration
     from pytyche_lab import viz as viz
+    from pytyche_lab.calibration import CalibrationArtifact as CalibrationArtifact
+    from pytyche_lab.calibration import CalibrationError as CalibrationError
+    from pytyche_lab.calibration import Scenario as Scenario
+    from pytyche_lab.calibration import SweepDesign as SweepDesign
+    from pytyche_lab.calibration import calibrate as calibrate
+    from pytyche_lab.calibration import sweep as sweep
     from pytyche_lab.experiments import open_experiment as open_experiment
     from pytyche_lab.experiments import sequential_experiment as sequential_experiment
     from pytyche_lab.extension import load_ipython_extension as load_ipython_extension
@@ -79,12 +86,21 @@ _HOMES = {
     "pytyche_engine.contracts.door": ("read_round",),
     "pytyche_engine.decisions": ("ExpectedLossRule",),
     "pytyche_engine.sources": ("replay", "simulated_experiment_generator"),
+    "pytyche_lab.calibration": (
+        "CalibrationArtifact",
+        "CalibrationError",
+        "Scenario",
+        "SweepDesign",
+        "calibrate",
+        "sweep",
+    ),
     "pytyche_lab.experiments": ("open_experiment", "sequential_experiment"),
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
     "pytyche_lab.setup_check": ("check_setup",),
     "pytyche_lab.widgets": ("RoundDashboard",),
 }
 _MODULES = {
+    "calibration": "pytyche_lab.calibration",
     "contracts": "pytyche_engine.contracts",
     "sources": "pytyche_engine.sources",
     "viz": "pytyche_lab.viz",

@@ -17,6 +17,8 @@ from pytyche_engine.calibration.errors import (
     CalibrationMismatchWarning as CalibrationMismatchWarning,
 )
 from pytyche_engine.calibration.errors import FailedFitsWarning as FailedFitsWarning
+from pytyche_engine.calibration.posterior_sbc import PosteriorSbc as PosteriorSbc
+from pytyche_engine.calibration.posterior_sbc import posterior_sbc as posterior_sbc
 from pytyche_engine.calibration.prior_sbc import ecdf_band_level as ecdf_band_level
 from pytyche_engine.calibration.prior_sbc import prior_sbc_ranks as prior_sbc_ranks
 from pytyche_engine.calibration.scope import Applicability as Applicability

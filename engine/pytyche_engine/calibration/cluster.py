@@ -57,7 +57,7 @@ class Tally:
         left = self.total - self.done - len(self.failed)
         self.control.emit(
             FitEvent(
-                stage=Stage.SAMPLE,
+                stage=Stage.FITS,
                 iteration=self.done + len(self.failed),
                 total_iterations=self.total,
                 elapsed_seconds=ran,
