@@ -170,7 +170,7 @@ def trace_bytes(event: FitEvent | None) -> bytes:
 
 
 def _stages(event: FitEvent, ran: float, *, finished: bool) -> list[StageView]:
-    order = [Stage.FITS] if event.stage is Stage.FITS else list(ROUND_STAGES)
+    order: list[Stage] = [Stage.FITS] if event.stage is Stage.FITS else list(ROUND_STAGES)
     current = order.index(event.stage)
     views: list[StageView] = []
     for i, stage in enumerate(order):
