@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,13 +84,15 @@ def timed() -> list[Figure]:
     log = SWEEPS / "bench-whole.json"
     spent: list[float] = json.loads(log.read_text()) if log.exists() else []
     start = time.monotonic()
-    artifact = _whole(lambda: spent.append(time.monotonic() - start))
-    log.write_text(json.dumps(spent))
-    design, count = SHIPPED[NAME], artifact.n_fits
-    seconds = sum(spent) * 200 / count
+    try:
+        artifact = _whole()
+    finally:
+        log.write_text(json.dumps([*spent, time.monotonic() - start]))
+    seconds = sum(json.loads(log.read_text())) * 200 / artifact.n_fits
+    design = SHIPPED[NAME]
     what = (
         f"200 fits at {design.n_visitors:,} visitors, K = {design.n_arms}, a worker process a core "
-        f"(from {count} fits)"
+        f"(from {artifact.n_fits} fits)"
     )
     return [
         Figure("sweep-minutes", what, seconds / 60, MINUTES, "lower", "min"),
@@ -98,17 +100,11 @@ def timed() -> list[Figure]:
     ]
 
 
-def _whole(at_end: Callable[[], None] = lambda: None) -> CalibrationArtifact:
+def _whole() -> CalibrationArtifact:
     """The artifact of the uninterrupted sweep; only what is missing is fitted."""
     design = SHIPPED[NAME]
-    try:
-        result = sweep(
-            design, standard_scenarios(design), SIMS, path=SWEEPS / "bench-whole", seed=SEED
-        )
-    finally:
-        if sys.exc_info()[0] is None or not isinstance(sys.exc_info()[1], Exception):
-            at_end()
-    return calibrate(result, NAME)
+    folder = SWEEPS / "bench-whole"
+    return calibrate(sweep(design, standard_scenarios(design), SIMS, path=folder, seed=SEED), NAME)
 
 
 def killed() -> list[Figure]:
@@ -185,8 +181,9 @@ def clustered() -> list[Figure]:
         print(difference)
         same = False
     return [
-        Figure("cluster-identical", f"{len(scenarios)} fits on a scheduler and two workers, separate "
-               "processes, are identical to those of the local cluster", same, True, "true"),
+        Figure("cluster-identical", f"{len(scenarios)} fits on a scheduler and two workers, "
+               "separate processes, are identical to those of the local cluster", same, True,
+               "true"),
     ]  # fmt: skip
 
 

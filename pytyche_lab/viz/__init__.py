@@ -1,4 +1,5 @@
 """Charts of plans and conclusions, as Altair charts."""
 
+from pytyche_lab.viz.calibration import plot_calibration as plot_calibration
 from pytyche_lab.viz.cells import plot_cells as plot_cells
 from pytyche_lab.viz.segments import plot_segment_intervals as plot_segment_intervals

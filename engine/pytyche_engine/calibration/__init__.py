@@ -12,6 +12,8 @@ from pytyche_engine.calibration.artifact import choose as choose
 from pytyche_engine.calibration.design import Scenario as Scenario
 from pytyche_engine.calibration.design import SweepDesign as SweepDesign
 from pytyche_engine.calibration.design import standard_scenarios as standard_scenarios
+from pytyche_engine.calibration.ecdf import ecdf_band as ecdf_band
+from pytyche_engine.calibration.ecdf import ecdf_band_level as ecdf_band_level
 from pytyche_engine.calibration.errors import CalibrationError as CalibrationError
 from pytyche_engine.calibration.errors import (
     CalibrationMismatchWarning as CalibrationMismatchWarning,
@@ -19,7 +21,6 @@ from pytyche_engine.calibration.errors import (
 from pytyche_engine.calibration.errors import FailedFitsWarning as FailedFitsWarning
 from pytyche_engine.calibration.posterior_sbc import PosteriorSbc as PosteriorSbc
 from pytyche_engine.calibration.posterior_sbc import posterior_sbc as posterior_sbc
-from pytyche_engine.calibration.prior_sbc import ecdf_band_level as ecdf_band_level
 from pytyche_engine.calibration.prior_sbc import prior_sbc_ranks as prior_sbc_ranks
 from pytyche_engine.calibration.scope import Applicability as Applicability
 from pytyche_engine.calibration.scope import Scope as Scope

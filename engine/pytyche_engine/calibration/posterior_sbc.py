@@ -17,8 +17,8 @@ from pytyche_engine.bcf.fit import fit
 from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.calibration.cluster import Tally, connected, run_all
+from pytyche_engine.calibration.ecdf import ecdf_band_level
 from pytyche_engine.calibration.errors import CalibrationError, FailedFitsWarning
-from pytyche_engine.calibration.prior_sbc import ecdf_band_level
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import Observations, Outcome, concat
 from pytyche_engine.contracts.warn import warn
