@@ -174,3 +174,14 @@ def test_the_scorecard_counts_what_was_planted():
     assert mended["missed_win_rate"] < raw["missed_win_rate"]
     assert mended["regret"] < raw["regret"]
     assert np.isnan(card.loc[("rpv", False), "regret"])
+
+
+def test_coverage_is_told_apart_by_what_scenarios_differ_in(made):
+    by = made.coverage_by("effect_scale", level=0.8)
+    assert by["effect_scale"].tolist() == [0.0, 0.5]
+    overall = made.coverage_at(0.8).set_index("quantity").loc["ate"]
+    for when in ("before", "after"):
+        mean = np.average(by[when], weights=by["n_intervals"])
+        assert mean == pytest.approx(overall[when], abs=0.02)
+    with pytest.raises(CalibrationError, match="by 'colour' is not known"):
+        made.coverage_by("colour")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from pytyche_engine.calibration.design import Scenario
 from pytyche_engine.calibration.errors import CalibrationError
 from pytyche_engine.calibration.parts import write_atomically
 from pytyche_engine.calibration.scope import (
@@ -109,6 +110,34 @@ class CalibrationArtifact:
         wanted = levels or (0.8, 0.9)
         near = self.coverage["level"].map(lambda v: any(math.isclose(v, w) for w in wanted))
         return self.coverage[near].reset_index(drop=True)
+
+    def coverage_by(self, what: str, level: float = 0.9, quantity: str = "ate") -> pd.DataFrame:
+        """Coverage of one quantity apart for each value of a scenario's attribute.
+
+        A correction makes coverage right over all scenarios together. This says how far apart
+        they lie: strong effects and none are never equally well covered.
+
+        Args:
+            what: e.g. ``"effect_scale"`` or ``"template"``.
+            level: nominal level.
+            quantity: as in `coverage`.
+
+        Raises:
+            CalibrationError: if scenarios have no such attribute, or there are no results.
+        """
+        if self.results is None or what not in self.scenarios[0]:
+            raise CalibrationError(
+                f"Coverage by '{what}' is not known: scenarios have {list(self.scenarios[0])}, "
+                "and the artifact needs its results."
+            )
+        value = {Scenario(**s).key: s[what] for s in self.scenarios}
+        mine = self.results[self.results["quantity"] == quantity]
+        inside = {
+            when: (2 * mine[f"pit_{when}"] - 1).abs() <= level for when in ("before", "after")
+        }
+        table = pd.DataFrame({what: mine["scenario"].map(value), **inside})
+        found = table.groupby(what)[["before", "after"]].mean()
+        return found.assign(n_intervals=table.groupby(what).size()).reset_index()
 
     @property
     def line(self) -> str:
