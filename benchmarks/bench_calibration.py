@@ -34,7 +34,7 @@ from pytyche_engine.calibration import (
     standard_scenarios,
     sweep,
 )
-from pytyche_engine.calibration.cluster import ONE_THREAD
+from pytyche_engine.calibration.cluster import one_thread
 from pytyche_engine.calibration.ship import SEED, SHIPPED
 
 ROOT = Path(__file__).parents[1]
@@ -144,7 +144,7 @@ def _two_workers() -> Iterator[str]:
     """The address of a scheduler with two workers, each a process of its own, on loopback."""
     port = 18786
     address = f"tcp://127.0.0.1:{port}"
-    environment = os.environ | ONE_THREAD
+    environment = os.environ | one_thread()
     dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
     started = [
         subprocess.Popen([*dask, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"])

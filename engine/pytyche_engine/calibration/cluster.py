@@ -100,7 +100,7 @@ def connected(cluster: Any = None, n_workers: int | None = None) -> "Iterator[Cl
                 dashboard_address=None,
                 worker_dashboard_address=None,
                 silence_logs=logging.CRITICAL,  # failures are reported by the sweep
-                env=dict(ONE_THREAD),
+                env=one_thread(),
             )
         else:
             made = None
@@ -153,16 +153,24 @@ def run_all(
                 continue
             for future in finished:
                 key = running.pop(future)
-                error = future.exception() if future.status != "finished" else None
-                if error is None:
+                if future.status == "finished":
                     keep(key, future.result())
                     tally.done += 1
-                else:
+                elif future.status == "error":
+                    error = future.exception()
                     tally.failed[key] = f"{type(error).__name__}: {error}"
+                else:  # the cluster gave it up
+                    tally.failed[key] = future.status
                 future.release()
                 tally.emit()
     finally:
         client.cancel(list(running), force=True)
+
+
+def one_thread() -> dict[str, str]:
+    """`ONE_THREAD` beside the flags that are set already."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {ONE_THREAD['XLA_FLAGS']}".strip()
+    return {**ONE_THREAD, "XLA_FLAGS": flags}
 
 
 def _cores() -> int:
