@@ -6,9 +6,8 @@ import pandas as pd
 
 from pytyche_engine.calibration import CalibrationArtifact, CalibrationError, ecdf_band
 from pytyche_lab.viz import palette
-from pytyche_lab.viz.figure import Panels, panels
+from pytyche_lab.viz.figure import Panels, panel, panels
 
-_SIZE = 260
 _NAMES = {
     "ate": "average effects",
     "gate": "effects in the segments found",
@@ -88,9 +87,8 @@ def _curve(table: pd.DataFrame) -> alt.LayerChart:
         .encode(x=x, y=y)
     )
     base = alt.Chart(data).encode(x=x, y=y, color=_WHEN, tooltip=tooltip)
-    return alt.layer(
-        diagonal, base.mark_line().encode(strokeDash=_DASH), base.mark_point(filled=True, size=40)
-    ).properties(width=_SIZE, height=_SIZE)
+    lines = base.mark_line().encode(strokeDash=_DASH)
+    return panel(diagonal, lines, base.mark_point(filled=True, size=40))
 
 
 def _ecdf(results: pd.DataFrame, quantity: str) -> alt.LayerChart:
@@ -113,11 +111,11 @@ def _ecdf(results: pd.DataFrame, quantity: str) -> alt.LayerChart:
         for when in ("before", "after")
     ]
     x = alt.X("place:Q", title="truth's place among the draws", axis=alt.Axis(tickCount=5))
-    return alt.layer(
+    return panel(
         alt.Chart(band)
         .mark_area(color=palette.LINE, opacity=0.6)
         .encode(x=x, y=alt.Y("low:Q", title="ECDF less uniform"), y2="high:Q"),
         alt.Chart(pd.concat(lines))
         .mark_line()
         .encode(x=x, y="difference:Q", color=_WHEN, strokeDash=_DASH),
-    ).properties(width=_SIZE, height=_SIZE)
+    )

@@ -13,6 +13,9 @@ from pytyche_lab.viz import palette
 _LAB_MIME = "application/vnd.vegalite.v5+json"
 _LAB_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 
+_PANEL = 260
+"""Width and height of one of several panels, pixels."""
+
 _CONFIG: dict[str, Any] = {
     "background": palette.SURFACE,
     "padding": 12,
@@ -107,6 +110,12 @@ def figure(
         height={"step": row_height},
         config=_CONFIG,
     )
+
+
+def panel(*layers: alt.Chart) -> alt.LayerChart:
+    """A square panel of marks over one another, each with its own data."""
+    chart = alt.LayerChart(layer=list(layers))
+    return chart.properties(width=_PANEL, height=_PANEL)
 
 
 def panels(charts: list[alt.LayerChart], *, title: str, subtitle: str, words: str) -> Panels:

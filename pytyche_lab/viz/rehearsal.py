@@ -4,9 +4,7 @@ import altair as alt
 
 from pytyche_engine.rehearsal import Rehearsal
 from pytyche_lab.viz import palette
-from pytyche_lab.viz.figure import Panels, panels
-
-_SIZE = 260
+from pytyche_lab.viz.figure import Panels, panel, panels
 
 
 def plot_rehearsal(rehearsal: Rehearsal, power: float = 0.8) -> Panels:
@@ -45,12 +43,11 @@ def plot_rehearsal(rehearsal: Rehearsal, power: float = 0.8) -> Panels:
         alt.Tooltip("runs:Q"),
     ]
 
-    def panel(column: str, title: str, *under: alt.Chart) -> alt.LayerChart:
+    def of(column: str, title: str, *under: alt.Chart) -> alt.LayerChart:
         y = alt.Y(f"{column}:Q", title=title, scale=share, axis=alt.Axis(format=".0%"))
         base = alt.Chart(data).encode(x=x, y=y, color=colour, tooltip=tooltip)
-        return alt.layer(
-            *under, base.mark_line(), base.mark_point(filled=True, size=60).encode(shape=shape)
-        ).properties(width=_SIZE, height=_SIZE)
+        points = base.mark_point(filled=True, size=60).encode(shape=shape)
+        return panel(*under, base.mark_line(), points)
 
     asked = alt.Chart().mark_rule(color=palette.TEXT_SECONDARY).encode(y=alt.datum(power))
     error = alt.Chart(data).mark_rule().encode(x=x, y="low:Q", y2="high:Q", color=colour)
@@ -61,8 +58,8 @@ def plot_rehearsal(rehearsal: Rehearsal, power: float = 0.8) -> Panels:
     )
     return panels(
         [
-            panel("power", "found the planted segment", asked, error),
-            panel("false_graduation", "had a false graduation"),
+            of("power", "found the planted segment", asked, error),
+            of("false_graduation", "had a false graduation"),
         ],
         title="Rehearsed designs",
         subtitle=f"{rehearsal.n_runs} runs each; line at power {power:.0%}",

@@ -37,7 +37,8 @@ def ecdf_band(
     p = (np.arange(points) + 1) / (points + 1)
     rng = np.random.default_rng(seed)
     tail = float(np.quantile(_least_tail(rng.integers(0, points + 1, (n_null, n)), p), 1 - level))
-    return p, binom.ppf(tail / 2, n, p) / n, binom.ppf(1 - tail / 2, n, p) / n
+    low, high = (np.asarray(binom.ppf(side, n, p)) / n for side in (tail / 2, 1 - tail / 2))
+    return p, low, high
 
 
 def _least_tail(

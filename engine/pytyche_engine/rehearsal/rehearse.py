@@ -88,13 +88,13 @@ class Rehearsal:
         table = self.table
         enough = table[table["power"] >= power]
         if enough.empty:
-            best = table.loc[table["power"].idxmax()]
+            best = table.iloc[int(table["power"].argmax())]
             return (
                 f"No rehearsed design finds the planted segment with power {power:.0%}. The best "
                 f"is '{best['design']}' after round {best['round']}, {best['n_cumulative']:,} "
                 f"visitors: {best['power']:.0%} of {best['runs']} runs. Rehearse larger rounds."
             )
-        least = enough.loc[enough["n_cumulative"].idxmin()]
+        least = enough.iloc[int(enough["n_cumulative"].argmin())]
         return (
             f"'{least['design']}' finds the planted segment with power {least['power']:.0%} "
             f"(standard error {least['power_error']:.0%}, {least['runs']} runs) after round "
