@@ -20,6 +20,7 @@ from figures import RESULTS, record
 from resumable import Row, run_missing
 from sampler_study import (
     CONSTANT_EFFECTS,
+    POPULATIONS,
     Allocation,
     DataSet,
     Option,
@@ -36,8 +37,6 @@ from study_tables import (
     scenario,
     time_table,
 )
-
-from pytyche_engine.sources.templates import TEMPLATES
 
 DEFAULT = Option("default")
 
@@ -122,7 +121,7 @@ def coverage_cases() -> Iterator[tuple[DataSet, Option]]:
     for seed in range(max(REPLICATIONS.values())):
         allocation, prognostic = CIRCUMSTANCES[seed % len(CIRCUMSTANCES)]
         for n, count in REPLICATIONS.items():
-            for template in TEMPLATES if seed < count else ():
+            for template in POPULATIONS if seed < count else ():
                 for effect_scale in EFFECT_SCALES:
                     yield (
                         DataSet(template, effect_scale, n, 3, allocation, prognostic, seed),

@@ -17,12 +17,11 @@ from bench_coverage import CIRCUMSTANCES, EFFECT_SCALES
 from figures import RESULTS, Figure, record
 from jaxtyping import Float
 from resumable import Row, run_missing
-from sampler_study import DataSet, generate
+from sampler_study import POPULATIONS, DataSet, generate
 
 from pytyche_engine.bcf import Settings, fit
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.segments import discover_segments, doubly_robust_scores
-from pytyche_engine.sources.templates import TEMPLATES
 
 ROWS = RESULTS / "runs" / "intervals.jsonl"
 REPLICATIONS = {5_000: 10, 30_000: 2}
@@ -35,7 +34,7 @@ def data_sets() -> list[DataSet]:
     for seed in range(max(REPLICATIONS.values())):
         allocation, prognostic = CIRCUMSTANCES[seed % len(CIRCUMSTANCES)]
         for n, count in REPLICATIONS.items():
-            for template in TEMPLATES if seed < count else ():
+            for template in POPULATIONS if seed < count else ():
                 for effect_scale in EFFECT_SCALES:
                     found.append(
                         DataSet(template, effect_scale, n, 3, allocation, prognostic, 100 + seed)

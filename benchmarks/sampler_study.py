@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
-from scipy.special import expit, logit
 
 from pytyche_engine.bcf import Posterior, Settings, fit
 from pytyche_engine.bcf.diagnostics import by_chain, ess, r_hat
@@ -29,7 +28,7 @@ from pytyche_engine.contracts.door import read_round
 from pytyche_engine.contracts.features import prepare_features
 from pytyche_engine.contracts.observations import ColumnMapping, Observations
 from pytyche_engine.contracts.truth import GroundTruth
-from pytyche_engine.sources.templates import TEMPLATES, Drawn, Population
+from pytyche_engine.sources.templates import TEMPLATES, Drawn, Population, with_prognosis
 
 FIT = import_module("pytyche_engine.bcf.fit")
 """The module, which its package's function of the same name hides."""
@@ -37,6 +36,16 @@ FIT = import_module("pytyche_engine.bcf.fit")
 Allocation = Literal["balanced", "round3"]
 
 ARMS = ("control", "a", "b")
+POPULATIONS = (
+    "clustered_realistic",
+    "constant",
+    "reversal",
+    "interaction_only",
+    "nonlinear",
+    "sparse_benefit",
+)
+"""Templates that the coverage studies run over."""
+
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 """Nominal levels of the central intervals whose coverage is counted."""
 
@@ -217,18 +226,8 @@ def _draw(data: DataSet, n: int, rng: np.random.Generator) -> Drawn:
     if constant:
         conversion = np.tile(CONSTANT_RATES[: data.n_arms], (n, 1))
         severity = np.tile(CONSTANT_ORDERS[: data.n_arms], (n, 1))
-    if data.prognostic:
-        common = _prognosis(drawn.features)[:, None]
-        conversion = expit(logit(conversion) + common)
-        severity = severity * np.exp(0.3 * common)
-    return Drawn(drawn.features, conversion, severity)
-
-
-def _prognosis(x: pd.DataFrame) -> Float[np.ndarray, " n"]:
-    """What all arms have in common, on the logit of converting; between about -.7 and .9."""
-    recency = np.tanh((x["session_recency"].to_numpy() - 1.5) / 1.5)
-    desktop = (x["device_type"] == "desktop").to_numpy()
-    return 0.4 * recency + 0.5 * x["is_returning"].to_numpy() - 0.3 * desktop
+    drawn = Drawn(drawn.features, conversion, severity)
+    return with_prognosis(drawn) if data.prognostic else drawn
 
 
 def _kind(x: pd.DataFrame) -> Int[np.ndarray, " n"]:

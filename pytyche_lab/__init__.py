@@ -38,15 +38,24 @@ if TYPE_CHECKING:
     from pytyche_engine.contracts import hypothesis_cell as hypothesis_cell
     from pytyche_engine.contracts.door import read_round as read_round
     from pytyche_engine.decisions import ExpectedLossRule as ExpectedLossRule
+    from pytyche_engine.rehearsal import n_for_power as n_for_power
     from pytyche_engine.sources import replay as replay
     from pytyche_engine.sources import (
         simulated_experiment_generator as simulated_experiment_generator,
     )
+    from pytyche_lab import calibration as calibration
     from pytyche_lab import viz as viz
+    from pytyche_lab.calibration import CalibrationArtifact as CalibrationArtifact
+    from pytyche_lab.calibration import CalibrationError as CalibrationError
+    from pytyche_lab.calibration import Scenario as Scenario
+    from pytyche_lab.calibration import SweepDesign as SweepDesign
+    from pytyche_lab.calibration import calibrate as calibrate
+    from pytyche_lab.calibration import sweep as sweep
     from pytyche_lab.experiments import open_experiment as open_experiment
     from pytyche_lab.experiments import sequential_experiment as sequential_experiment
     from pytyche_lab.extension import load_ipython_extension as load_ipython_extension
     from pytyche_lab.extension import unload_ipython_extension as unload_ipython_extension
+    from pytyche_lab.rehearsal import rehearse as rehearse
     from pytyche_lab.setup_check import check_setup as check_setup
     from pytyche_lab.widgets import RoundDashboard as RoundDashboard
 
@@ -78,13 +87,24 @@ _HOMES = {
     ),
     "pytyche_engine.contracts.door": ("read_round",),
     "pytyche_engine.decisions": ("ExpectedLossRule",),
+    "pytyche_engine.rehearsal": ("n_for_power",),
     "pytyche_engine.sources": ("replay", "simulated_experiment_generator"),
+    "pytyche_lab.calibration": (
+        "CalibrationArtifact",
+        "CalibrationError",
+        "Scenario",
+        "SweepDesign",
+        "calibrate",
+        "sweep",
+    ),
     "pytyche_lab.experiments": ("open_experiment", "sequential_experiment"),
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
+    "pytyche_lab.rehearsal": ("rehearse",),
     "pytyche_lab.setup_check": ("check_setup",),
     "pytyche_lab.widgets": ("RoundDashboard",),
 }
 _MODULES = {
+    "calibration": "pytyche_lab.calibration",
     "contracts": "pytyche_engine.contracts",
     "sources": "pytyche_engine.sources",
     "viz": "pytyche_lab.viz",

@@ -51,4 +51,5 @@ def in_kernel() -> bool:
 
 
 def _title(job: Job[Any]) -> str:
-    return "Fitting" if job.name == "fit" else f"Fitting {job.name}"
+    own = {"fit": "Fitting", "sweep": "Calibration sweep", "rehearsal": "Rehearsal"}
+    return own.get(job.name, f"Fitting {job.name}")

@@ -99,6 +99,8 @@ def check_setup() -> SetupReport:
     The fit is simulated data through the same code as any other, with a fixed seed. Most of
     its time is compilation, which later processes find in the cache.
     """
+    from pytyche_engine.calibration import shipped_names
+
     devices, no_devices = _devices()
     cuda = any(name.startswith("cuda") for name in devices)
     return SetupReport(
@@ -106,7 +108,7 @@ def check_setup() -> SetupReport:
         bartz=version("bartz"),
         devices=devices,
         cuda=cuda,
-        calibration_artifacts=(),
+        calibration_artifacts=shipped_names(),
         jax=version("jax"),
         python=platform.python_version(),
         fit=FitCheck(0.0, no_devices) if no_devices else _check_fit(),

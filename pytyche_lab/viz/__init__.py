@@ -1,4 +1,6 @@
-"""Charts of plans and conclusions, as Altair charts."""
+"""Charts of plans, conclusions, calibration and rehearsals, as Altair charts."""
 
+from pytyche_lab.viz.calibration import plot_calibration as plot_calibration
 from pytyche_lab.viz.cells import plot_cells as plot_cells
+from pytyche_lab.viz.rehearsal import plot_rehearsal as plot_rehearsal
 from pytyche_lab.viz.segments import plot_segment_intervals as plot_segment_intervals

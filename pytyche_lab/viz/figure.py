@@ -13,6 +13,9 @@ from pytyche_lab.viz import palette
 _LAB_MIME = "application/vnd.vegalite.v5+json"
 _LAB_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 
+_PANEL = 260
+"""Width and height of one of several panels, pixels."""
+
 _CONFIG: dict[str, Any] = {
     "background": palette.SURFACE,
     "padding": 12,
@@ -57,16 +60,27 @@ class Figure(alt.LayerChart):
         return str(self.description)
 
     def _repr_mimebundle_(self, *_args: object, **_kwargs: object) -> dict[str, Any]:
-        spec = self.to_dict()
-        # The reader's font may be wider than the one that the picture is measured with.
-        svg = vl_convert.vegalite_to_svg(spec).replace(
-            "<svg ", '<svg style="overflow: visible" ', 1
-        )
-        return {
-            _LAB_MIME: spec | {"$schema": _LAB_SCHEMA},
-            "image/svg+xml": svg,
-            "text/plain": repr(self),
-        }
+        return _bundle(self.to_dict(), repr(self))
+
+
+class Panels(alt.HConcatChart):
+    """Charts side by side, shown as a `Figure` is."""
+
+    def __repr__(self) -> str:
+        return str(self.description)
+
+    def _repr_mimebundle_(self, *_args: object, **_kwargs: object) -> dict[str, Any]:
+        return _bundle(self.to_dict(), repr(self))
+
+
+def _bundle(spec: dict[str, Any], words: str) -> dict[str, Any]:
+    # The reader's font may be wider than the one that the picture is measured with.
+    svg = vl_convert.vegalite_to_svg(spec).replace("<svg ", '<svg style="overflow: visible" ', 1)
+    return {
+        _LAB_MIME: spec | {"$schema": _LAB_SCHEMA},
+        "image/svg+xml": svg,
+        "text/plain": words,
+    }
 
 
 def figure(
@@ -94,5 +108,27 @@ def figure(
         description=f"{title}\n{words}",
         width=440,
         height={"step": row_height},
+        config=_CONFIG,
+    )
+
+
+def panel(*layers: alt.Chart) -> alt.LayerChart:
+    """A square panel of marks over one another, each with its own data."""
+    chart = alt.LayerChart(layer=list(layers))
+    return chart.properties(width=_PANEL, height=_PANEL)
+
+
+def panels(charts: list[alt.LayerChart], *, title: str, subtitle: str, words: str) -> Panels:
+    """Charts side by side, under one title.
+
+    Args:
+        charts: the panels, each with its data.
+        title: what is shown.
+        subtitle: how to read it.
+        words: the numbers as text.
+    """
+    return Panels(hconcat=charts).properties(
+        title={"text": title, "subtitle": subtitle},
+        description=f"{title}\n{words}",
         config=_CONFIG,
     )

@@ -12,7 +12,7 @@ import traitlets as t
 
 from pytyche_engine.contracts import PytycheError
 from pytyche_engine.contracts.convergence import R_HAT_LIMIT
-from pytyche_engine.jobs import FitEvent, InterimLift, Job, JobState, Stage
+from pytyche_engine.jobs import ROUND_STAGES, FitEvent, InterimLift, Job, JobState, Stage
 from pytyche_lab.ending import is_unconverged
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.schema import (
@@ -170,7 +170,7 @@ def trace_bytes(event: FitEvent | None) -> bytes:
 
 
 def _stages(event: FitEvent, ran: float, *, finished: bool) -> list[StageView]:
-    order = list(Stage)
+    order: list[Stage] = [Stage.FITS] if event.stage is Stage.FITS else list(ROUND_STAGES)
     current = order.index(event.stage)
     views: list[StageView] = []
     for i, stage in enumerate(order):

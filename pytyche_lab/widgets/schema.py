@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 State = Literal["running", "paused", "cancelling", "cancelled", "failed", "done"]
-StageName = Literal["read", "compile", "warm up", "sample", "segments", "plan"]
+StageName = Literal["read", "compile", "warm up", "sample", "segments", "plan", "fits"]
 StageStatus = Literal["done", "current", "todo"]
 LampStatus = Literal["ok", "warn", "bad", "none"]
 OptionKind = Literal["ship", "keep"]

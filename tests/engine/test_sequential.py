@@ -447,7 +447,6 @@ def test_visitors_of_an_earlier_round_are_refused():
         ({"metric": "clicks"}, "clicks"),
         ({"refunds": "drop"}, "Unknown refund policy 'drop'"),
         ({"columns": {"who": "id"}}, r"unknown entries \['who'\]"),
-        ({"calibration": object()}, "Only calibration=None"),
     ],
 )
 def test_what_cannot_work_is_refused_at_construction(changes, message):

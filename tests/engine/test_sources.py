@@ -107,6 +107,9 @@ def test_templates_have_the_effects_of_their_formulas() -> None:
     x, shift, added = at("reversal")
     np.testing.assert_allclose(shift, 0.2 * (x["session_recency"] - 2))
     np.testing.assert_allclose(added, 0.2 * 5 * (x["session_recency"] - 2))
+    x, shift, added = at("monotone_gradient")
+    np.testing.assert_allclose(shift, 0.2 * 2 * (x["session_recency"] - 2))
+    np.testing.assert_allclose(added, 0.2 * 5 * (x["session_recency"] - 2))
     x, shift, _ = at("interaction_only", channel_mode="conversion_only")
     np.testing.assert_allclose(shift, 0.2 * (x["session_recency"] - 2) * (x["browse_depth"] - 3))
     x, _, added = at("constant", channel_mode="opposing")
@@ -118,6 +121,39 @@ def test_templates_have_the_effects_of_their_formulas() -> None:
     x, shift, added = at("sparse_benefit", channel_mode="severity_only")
     np.testing.assert_allclose(shift, 0.0, atol=1e-12)
     np.testing.assert_array_equal(added > 0, x["session_recency"] > 3.5546500840842)
+
+
+def test_prognosis_moves_control_too_and_leaves_null_effects_null() -> None:
+    for template in ("constant", "clustered_complex"):
+        source = simulated_experiment_generator(
+            template=template, K=3, effect_scale=0.0, prognostic=True
+        )
+        _, truth = source(0, uniform_plan(source.arms, 2_000))
+        assert truth.conversion[:, 0].std() > 0.01
+        np.testing.assert_allclose(truth.cate, 0.0, atol=1e-12)
+
+
+def test_effects_can_be_planted_on_a_real_frame() -> None:
+    rng = np.random.default_rng(0)
+    real = pd.DataFrame(
+        {"age": rng.integers(18, 80, 300), "plan": rng.choice(["a", "b"], 300)}
+    ).assign(spend=rng.lognormal(3, 1, 300))
+    source = simulated_experiment_generator(
+        template="monotone_gradient", K=2, effect_scale=0.2, features=real
+    )
+    frame, truth = source(0, uniform_plan(source.arms, 3_000))
+    assert {"age", "plan", "spend"} <= set(frame.columns)
+    assert "session_recency" not in frame
+    assert set(frame["spend"]) <= set(real["spend"])
+    assert np.corrcoef(frame["age"], truth.cate[:, 0])[0, 1] > 0.8
+    for bad, words in (
+        ({"template": "clustered"}, "features of its own"),
+        ({"features": real[["plan", "age"]]}, "two numeric columns"),
+    ):
+        with pytest.raises(DesignError, match=words):
+            simulated_experiment_generator(
+                **{"template": "reversal", "features": real, **bad}  # type: ignore[arg-type]
+            )
 
 
 def test_sparse_benefit_helps_fifteen_per_cent() -> None:
@@ -188,7 +224,7 @@ def test_arms_are_assigned_and_recorded_by_the_plan() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"template": "clustered"}, "Did you mean 'clustered_realistic'"),
+        ({"template": "clustered_real"}, "Did you mean 'clustered_realistic'"),
         ({"metric": "profit"}, "Known metrics"),
         ({"K": 1}, "at least one treatment"),
         ({"K": 3, "treatment_names": ["control", "a"]}, "K is 3 but there are 2 names"),

@@ -149,7 +149,7 @@ def finished_round(
         recommendation=recommendation,
         verdicts=(),
         currency="$",
-        is_calibrated=False,
+        recalibration=None,
         converged=True,
         convergence=Convergence(
             r_hat=dict.fromkeys(arms[1:], 1.003), ess=dict.fromkeys(arms[1:], 420.0)

@@ -52,6 +52,10 @@ def test_a_wheel_holds_engine_lab_widgets_and_configuration(checkout: Path) -> N
     npm = tools / "npm"
     npm.write_text('#!/bin/sh\n[ "$1" = ci ] || exec node build.mjs\n')
     npm.chmod(0o755)
+    artifact = checkout / "engine/pytyche_engine/calibration/artifacts/k9"
+    artifact.mkdir(parents=True)
+    for name in ("artifact.json", "results.parquet"):
+        (artifact / name).write_bytes(b"")
     built = build(checkout, PATH=f"{tools}{os.pathsep}{os.environ['PATH']}", PYTYCHE_SKIP_JS="0")
     assert built.returncode == 0, built.stdout + built.stderr
     names = files(checkout)
@@ -62,6 +66,8 @@ def test_a_wheel_holds_engine_lab_widgets_and_configuration(checkout: Path) -> N
         "pytyche_lab/magics.py",
         "pytyche_engine/py.typed",
         "pytyche_engine/contracts/plans.py",
+        "pytyche_engine/calibration/artifacts/k9/artifact.json",
+        "pytyche_engine/calibration/artifacts/k9/results.parquet",
         f"{data}/etc/jupyter/jupyter_server_config.d/pytyche_lab.json",
     }
     assert expected <= names

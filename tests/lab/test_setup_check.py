@@ -13,6 +13,7 @@ import pytest
 from rounds import finished_round
 
 import pytyche_engine.bcf
+from pytyche_engine.calibration import shipped_names
 from pytyche_engine.contracts.effects import VisitorEffects
 from pytyche_engine.contracts.errors import FitError, PytycheWarning
 from pytyche_lab import setup_check
@@ -41,7 +42,8 @@ def effects(rate: float, rpv: float, *, broken: bool = False) -> VisitorEffects:
 def test_it_begins_with_the_tutorials_lines(report: SetupReport) -> None:
     names = [line.split()[0] for line in repr(report).splitlines()]
     assert names[:5] == ["pytyche_lab", "bartz", "JAX", "CUDA", "calibration"]
-    assert report.lines()[4] == "calibration artifacts: (none bundled)"
+    shipped = ", ".join(shipped_names()) or "(none bundled)"
+    assert report.lines()[4] == f"calibration artifacts: {shipped}"
     assert report.devices
     assert "JAX devices: " in report._repr_html_()
 

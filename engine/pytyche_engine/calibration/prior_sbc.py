@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.special import log_ndtr, ndtri
-from scipy.stats import binom
 
 from pytyche_engine.bcf.chain import run_chunk
 from pytyche_engine.bcf.draws import Draws, draws_of_trace, evaluate
@@ -166,26 +165,3 @@ def _quantities(
 
 def _count_splits(split: np.ndarray, rng: np.random.Generator) -> Float[np.ndarray, " draws"]:
     return (split > 0).sum(axis=(1, 2)) + rng.random(len(split))
-
-
-def ecdf_band_level(
-    ranks: Int[np.ndarray, " sims"], n_draws: int, *, n_null: int = 2000, seed: int = 0
-) -> float:
-    """Simultaneous p-value of ranks being uniform on 0..n_draws.
-
-    The statistic is the smallest pointwise tail probability of the ECDF over all ranks
-    (Saeilynoja, Buerkner and Vehtari 2022); its null distribution is simulated. Ranks leave
-    the simultaneous 1 - a band exactly when this is below a.
-    """
-    sims = len(ranks)
-    grid = np.arange(n_draws)
-    p = (grid + 1) / (n_draws + 1)
-
-    def statistic(sample: Int[np.ndarray, "... sims"]) -> Float[np.ndarray, "..."]:
-        counts = np.stack([np.searchsorted(np.sort(row), grid, side="right") for row in sample])
-        low, high = binom.cdf(counts, sims, p), binom.sf(counts - 1, sims, p)
-        return 2 * np.minimum(low, high).min(axis=1)
-
-    rng = np.random.default_rng(seed)
-    null = statistic(rng.integers(0, n_draws + 1, (n_null, sims)))
-    return float((null <= statistic(ranks[None])[0]).mean())

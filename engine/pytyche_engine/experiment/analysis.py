@@ -17,6 +17,7 @@ from pytyche_engine.contracts.money import (
     probability_of,
     signed,
 )
+from pytyche_engine.contracts.recalibration import Recalibration
 from pytyche_engine.contracts.tables import Table
 from pytyche_engine.contracts.verdicts import Verdict
 
@@ -39,7 +40,7 @@ class RoundAnalysis:
         verdicts: one for each treatment, for everyone, where targeting pays in each segment,
             and in each registered one.
         currency: symbol printed with money.
-        is_calibrated: whether intervals were recalibrated.
+        recalibration: what was done to the draws; None leaves them as the model has them.
         converged: whether the sampler's reported quantities met their limits.
         convergence: R-hat and effective sample size of each treatment's lift.
     """
@@ -53,9 +54,14 @@ class RoundAnalysis:
     recommendation: Recommendation
     verdicts: tuple[Verdict, ...]
     currency: str
-    is_calibrated: bool
+    recalibration: Recalibration | None
     converged: bool
     convergence: Convergence
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether draws, and so all intervals and probabilities, were recalibrated."""
+        return self.recalibration is not None
 
     @property
     def segments(self) -> tuple[Segment, ...]:

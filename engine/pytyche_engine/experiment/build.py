@@ -8,6 +8,7 @@ import numpy as np
 
 from pytyche_engine.allocation import Schedule, check_design
 from pytyche_engine.bcf.settings import Settings
+from pytyche_engine.calibration import Calibration, CalibrationError, resolve
 from pytyche_engine.contracts.cells import AllocationRule, Cell
 from pytyche_engine.contracts.errors import DataNotice, DesignError
 from pytyche_engine.contracts.observations import ColumnMapping
@@ -35,7 +36,7 @@ def sequential_experiment(
     max_segment_depth: int = 3,
     min_segment_share: float = 0.10,
     allocation: AllocationRule = "thompson",
-    calibration: None = None,
+    calibration: Calibration = None,
     graduation_rule: ExpectedLossRule | None = None,
     thresholds: DecisionThresholds | None = None,
     settings: Settings | None = None,
@@ -63,7 +64,10 @@ def sequential_experiment(
         min_segment_share: smallest share of visitors in a segment.
         allocation: how Optimized shares out its traffic: ``"thompson"`` earns most while the
             experiment runs, ``"top_two"`` and ``"exploration_sampling"`` find the best arm sooner.
-        calibration: None; intervals are used as they are and labelled uncalibrated.
+        calibration: artifacts that recalibrate what rounds report: one, its name or folder,
+            several of these, or ``"auto"`` for those of the package. Each round uses the one that
+            was made nearest to it; a round that none holds for is labelled uncalibrated, as all
+            are with None.
         graduation_rule: what a (treatment, segment) pair must fulfil to be a candidate.
         thresholds: when the verdict is SHIP or STOP.
         settings: sampler settings.
@@ -79,11 +83,11 @@ def sequential_experiment(
 
     Raises:
         DesignError: if something contradicts itself; the message says what to write instead.
+        CalibrationError: if an artifact cannot be read, or none could hold for the experiment.
         StoreError: if the folder already holds an experiment.
     """
-    if calibration is not None:
-        raise DesignError("Only calibration=None exists in this version.")
     check_metric(metric)
+    artifacts = resolve(calibration)
     if refunds not in get_args(RefundPolicy):
         raise DesignError(
             f"Unknown refund policy {refunds!r}; use one of {list(get_args(RefundPolicy))}."
@@ -120,14 +124,25 @@ def sequential_experiment(
             thresholds=thresholds or DecisionThresholds(),
             refunds=refunds,
             seed=int(seed),
+            calibration=artifacts,
         ),
         generator,
     )
+    if calibration is not None and calibration != "auto":
+        _check_calibration(experiment)
     for notice in design.notices:
         warn(notice, DataNotice)
     if path is not None:
         experiment.save(path)
     return experiment
+
+
+def _check_calibration(experiment: SequentialExperiment) -> None:
+    """Refuse artifacts of which none holds for the first round as it is planned."""
+    answers = [(a, a.applies_to(experiment)) for a in experiment.calibration]
+    if not any(answer for _, answer in answers):
+        why = "; ".join(f"'{a.name}': {' and '.join(found.refusals)}" for a, found in answers)
+        raise CalibrationError(f"No calibration artifact holds for this experiment. {why}.")
 
 
 def open_experiment(path: str | Path, generator: Source | None = None) -> SequentialExperiment:

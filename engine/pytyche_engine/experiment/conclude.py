@@ -32,6 +32,7 @@ from pytyche_engine.decisions import (
     observe_cells,
 )
 from pytyche_engine.experiment.analysis import RoundAnalysis
+from pytyche_engine.experiment.calibrated import round_recalibration
 from pytyche_engine.experiment.check_round import check_round
 from pytyche_engine.experiment.next_arms import arm_evidence, by_evidence, proposal
 from pytyche_engine.experiment.round import Round
@@ -78,7 +79,9 @@ def conclude_round(
     propensity = cumulative.propensity
     effects = posterior.predict(cumulative.features, propensity=propensity, control=control)
     scores = doubly_robust_scores(cumulative, effects)
-    everyone = posterior.effects(cumulative.features, propensity=propensity, control=control)
+    modelled = posterior.effects(cumulative.features, propensity=propensity, control=control)
+    recalibration = round_recalibration(spec, [s.observations for s in served])
+    everyone = modelled if recalibration is None else recalibration.lifts(modelled, "ate")
 
     def group_draws(
         membership: Float[np.ndarray, "n groups"], groups: tuple[str, ...]
@@ -92,19 +95,24 @@ def conclude_round(
         cumulative,
         effects,
         group_draws,
-        best_arm=design.arms[int(everyone.rpv[:, 0].mean(axis=0).argmax())],
+        best_arm=design.arms[int(modelled.rpv[:, 0].mean(axis=0).argmax())],
         max_depth=design.max_segment_depth,
         min_segment_share=design.min_segment_share,
         seed=round_seed(spec.seed, round_idx),
         previous=state.latest.analysis.segments if state.latest else (),
         used_ids=frozenset(s.id for r in state.rounds for s in r.analysis.segments),
+        recalibration=recalibration,
     )
     control.checkpoint()
     registered, registered_draws = follow_segments(
-        registered_segments(state.actions, len(state.rounds)), cumulative, scores, group_draws
+        registered_segments(state.actions, len(state.rounds)),
+        cumulative,
+        scores,
+        group_draws,
+        recalibration,
     )
     progress.stage(Stage.PLAN)
-    convergence = posterior.convergence(everyone)
+    convergence = posterior.convergence(modelled)
     names = segment_names(state.actions)
 
     def checked(segments: Sequence[Segment], draws: GroupDraws) -> tuple[Segment, ...]:
@@ -149,6 +157,8 @@ def conclude_round(
         propensity=latest.observations.propensity,
         control=control,
     )
+    if recalibration is not None:
+        cell_draws = recalibration.lifts(cell_draws, "ate")
     cells = observe_cells(latest.plan, latest.observations, groups, cell_draws)
     contrast = aipw_contrast(scores)
     own = np.ones(len(latest.observations))
@@ -166,7 +176,7 @@ def conclude_round(
         recommendation=_main(verdicts, most_promising(everyone, 0, spec.thresholds)),
         verdicts=verdicts,
         currency=labels.currency,
-        is_calibrated=False,
+        recalibration=recalibration,
         converged=convergence.ok,
         convergence=convergence,
     )

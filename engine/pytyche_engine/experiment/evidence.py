@@ -92,6 +92,8 @@ def _round_evidence(done: Round, served: Sequence[Served]) -> RoundEvidence:
         if not asked:
             return GroupDraws.join([analysis.draws.of(own[rule]) for rule in rules])
         later = _by_posterior(done, served, tuple(asked))
+        if analysis.recalibration is not None:
+            later = analysis.recalibration.lifts(later, "gate")
         place = {rule: g for g, rule in enumerate(asked)}
         return GroupDraws.join(
             [

@@ -9,6 +9,12 @@ import numpy as np
 import pandas as pd
 
 from pytyche_engine.allocation import Design, override
+from pytyche_engine.calibration import (
+    CalibrationArtifact,
+    CalibrationMismatchWarning,
+    Scope,
+    scope_of,
+)
 from pytyche_engine.contracts.actions import Action, DropArm, ReviveArm
 from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.decisions import GraduationCandidate
@@ -25,12 +31,13 @@ from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.arm_book import ArmBook
+from pytyche_engine.experiment.calibrated import round_artifact
 from pytyche_engine.experiment.evidence import Evidence, promoted
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.experiment.segment_book import SegmentBook
-from pytyche_engine.experiment.state import State, forgetting
+from pytyche_engine.experiment.state import State, forgetting, remembered
 from pytyche_engine.jobs import Control, Job
 from pytyche_engine.store.folder import ExperimentFolder, SavedExperiment, SavedRound
 from pytyche_engine.store.spec import ExperimentSpec
@@ -38,6 +45,11 @@ from pytyche_engine.store.spec import ExperimentSpec
 UNCALIBRATED = (
     "Running uncalibrated BCF posteriors (calibration=None); interval coverage may be "
     "miscalibrated at scale."
+)
+
+NONE_HOLDS = (
+    "This round runs uncalibrated: no calibration artifact holds for it, so its interval "
+    "coverage may be off."
 )
 
 _ASSIGNING = 1  # keeps the random numbers of `assign` apart from those of a fit
@@ -71,7 +83,7 @@ class SequentialExperiment:
         self._state = State(spec.design, spec.design.first_plan)
         self._pending: Served | None = None
         self._job: Job[Round] | None = None
-        self._warned = False
+        self._warned: set[str] = set()
         self._handed_out: Plan | None = None
         self._evidence = Evidence()
 
@@ -91,6 +103,22 @@ class SequentialExperiment:
     def labels(self) -> Labels:
         """Name, metric and currency."""
         return self._spec.labels
+
+    @property
+    def calibration(self) -> tuple[CalibrationArtifact, ...]:
+        """The artifacts that rounds are recalibrated with."""
+        return self._spec.calibration
+
+    @property
+    def scope(self) -> Scope:
+        """What calibration depends on, of the visitors so far or the plan for the first."""
+        state, spec = self._state, self._spec
+        seen = [s.observations for s in remembered(state.served, state.remembered_from)]
+        if seen:
+            return scope_of(seen, spec.labels.metric, spec.settings)
+        return Scope(
+            len(self.design.arms), spec.labels.metric, state.plan.n_visitors, None, spec.settings
+        )
 
     @property
     def plan(self) -> Plan:
@@ -409,15 +437,28 @@ class SequentialExperiment:
                 self._folder.check_next(round_idx)
             name = f"{self.name}, round {round_idx + 1}"
             job = self._job = Job(lambda control: self._work(served, control), name).start()
-            first, self._warned = not self._warned, True
-        if first:
-            warn(UNCALIBRATED, UncalibratedWarning)
+        self._warn_of_calibration(served)
         if self.watch is not None:
             try:
                 self.watch(job)
             except Exception as error:  # noqa: BLE001 - a broken view must not end a fit
                 warn(f"The progress of {name} cannot be shown: {error!r}.", PytycheWarning)
         return job
+
+    def _warn_of_calibration(self, latest: Served) -> None:
+        """Say once an experiment that a round is uncalibrated, and each thing that differs."""
+        state, artifacts = self._state, self._spec.calibration
+        rounds = (*remembered(state.served, state.remembered_from), latest)
+        artifact, notes = round_artifact(self._spec, [s.observations for s in rounds])
+        said: list[tuple[str, type[PytycheWarning]]] = [(UNCALIBRATED, UncalibratedWarning)]
+        if artifact is not None:
+            said = [(f"Calibration artifact {n}.", CalibrationMismatchWarning) for n in notes]
+        elif artifacts:
+            said = [(f"{NONE_HOLDS} {'; '.join(notes)}.", UncalibratedWarning)]
+        for message, category in said:
+            if message not in self._warned:
+                self._warned.add(message)
+                warn(message, category)
 
     def _work(self, latest: Served, control: Control) -> Round:
         folder = self._folder

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Where a round's work stands. Order is the order of the work."""
+    """Where work stands. Order is the order of a round's work; `FITS` is not part of a round."""
 
     READ = "read"
     COMPILE = "compile"
@@ -13,6 +13,12 @@ class Stage(StrEnum):
     SAMPLE = "sample"
     SEGMENTS = "segments"
     PLAN = "plan"
+    FITS = "fits"
+    """Many independent fits, of a sweep or a rehearsal: iterations are fits."""
+
+
+ROUND_STAGES = tuple(stage for stage in Stage if stage is not Stage.FITS)
+"""What a round goes through."""
 
 
 class JobState(StrEnum):
@@ -51,7 +57,7 @@ class FitEvent:
 
     Attributes:
         stage: what is being done.
-        iteration: sampler iterations done, per chain, warm-up included.
+        iteration: sampler iterations done, per chain, warm-up included; fits done in `FITS`.
         total_iterations: iterations planned, per chain.
         warm_up_iterations: of them, how many are warm-up.
         elapsed_seconds: since the job started, pauses excluded.

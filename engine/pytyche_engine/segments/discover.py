@@ -9,6 +9,7 @@ from pytyche_engine.contracts.decisions import Segment, SegmentSearch
 from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.recalibration import Recalibration
 from pytyche_engine.segments.choice import choose_tree, draw_folds, search_scores
 from pytyche_engine.segments.described import describe_segment
 from pytyche_engine.segments.division import kept, searched
@@ -32,6 +33,7 @@ def discover_segments(
     n_refits: int = 50,
     previous: tuple[Segment, ...] = (),
     used_ids: Collection[str] = (),
+    recalibration: Recalibration | None = None,
 ) -> SegmentSearch:
     """Divide visitors as in the round before, by a new policy tree, or not at all.
 
@@ -61,6 +63,7 @@ def discover_segments(
         n_refits: refits for the stability scores.
         previous: segments of the round before, as they came from here.
         used_ids: ids that segments of any earlier round had.
+        recalibration: what is done to the draws, and to what targeting is worth, at the end.
 
     Raises:
         DesignError: if a setting is out of range, effects are of other visitors, or previous
@@ -103,6 +106,11 @@ def discover_segments(
     held = [held_out_lift(observations, dr, division.held_out == i) for i in range(len(members.T))]
     if len(division.parts) > 1:
         draws = lean_on_held_out(draws, held)
+    value = division.value
+    if recalibration is not None:
+        # One segment for everyone is no discovery.
+        draws = recalibration.lifts(draws, "gate" if len(division.parts) > 1 else "ate")
+        value = recalibration.worth(value)
     segments = tuple(
         describe_segment(
             observations,
@@ -123,7 +131,7 @@ def discover_segments(
         segments=segments,
         membership=division.membership,
         best_arm=arms[best],
-        value_of_targeting=division.value,
+        value_of_targeting=value,
         value_claim=division.value_claim,
         targeting_pays=len(segments) > 1,
         draws=draws,

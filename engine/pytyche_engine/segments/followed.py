@@ -9,6 +9,7 @@ from pytyche_engine.contracts.actions import RegisterSegment
 from pytyche_engine.contracts.decisions import DoublyRobustScores, Segment
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.recalibration import Recalibration
 from pytyche_engine.segments.described import describe_segment
 from pytyche_engine.segments.honest import held_out_lift
 from pytyche_engine.segments.leaning import lean_on_held_out
@@ -19,6 +20,7 @@ def follow_segments(
     observations: Observations,
     dr: DoublyRobustScores,
     group_draws: Callable[[Float[np.ndarray, "n groups"], tuple[str, ...]], GroupDraws],
+    recalibration: Recalibration | None = None,
 ) -> tuple[tuple[Segment, ...], GroupDraws | None]:
     """Figures of registered segments, and the draws that they come from.
 
@@ -31,6 +33,7 @@ def follow_segments(
         observations: n visitors, all remembered rounds.
         dr: their doubly robust scores.
         group_draws: posterior draws for weighted groups, as for `discover_segments`.
+        recalibration: what is done to the draws at the end.
 
     Returns:
         One segment for each rule that holds for anybody, and None for draws without any.
@@ -48,6 +51,8 @@ def follow_segments(
         for r in held
     ]
     draws = lean_on_held_out(draws, later)
+    if recalibration is not None:
+        draws = recalibration.lifts(draws, "gate")
     segments = []
     for g, its in enumerate(held):
         described = describe_segment(

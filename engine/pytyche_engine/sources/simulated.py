@@ -14,7 +14,15 @@ from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.revenue import check_metric
 from pytyche_engine.contracts.truth import GroundTruth
 from pytyche_engine.sources.serving import planned_visitors, served
-from pytyche_engine.sources.templates import TEMPLATES, ChannelMode, Draw, Population
+from pytyche_engine.sources.templates import (
+    TEMPLATES,
+    ChannelMode,
+    Draw,
+    Drawn,
+    Population,
+    on_frame,
+    with_prognosis,
+)
 
 
 class SimulatedSource:
@@ -89,6 +97,8 @@ def simulated_experiment_generator(
     severity_sigma: float = 0.5,
     n_nuisance: int = 5,
     channel_mode: ChannelMode = "mirror",
+    prognostic: bool = False,
+    features: pd.DataFrame | None = None,
 ) -> SimulatedSource:
     """A source of simulated rounds.
 
@@ -105,6 +115,9 @@ def simulated_experiment_generator(
         n_nuisance: features without any effect.
         channel_mode: ``"mirror"`` as the template has it, ``"opposing"`` severity effects of
             the other sign, ``"conversion_only"`` or ``"severity_only"``.
+        prognostic: whether visitors also differ under control.
+        features: visitors to draw from, in place of the template's own; see
+            `templates.on_frame`.
 
     Raises:
         DesignError: for unknown names and impossible settings.
@@ -149,6 +162,19 @@ def simulated_experiment_generator(
         channel_mode=channel_mode,
         n_nuisance=n_nuisance,
     )
+    draw = TEMPLATES[template] if features is None else on_frame(features, template)
     return SimulatedSource(
-        TEMPLATES[template], population, arms, metric, float(severity_sigma), seed
+        _prognostic(draw) if prognostic else draw,
+        population,
+        arms,
+        metric,
+        float(severity_sigma),
+        seed,
     )
+
+
+def _prognostic(draw: Draw) -> Draw:
+    def also(n: int, population: Population, rng: np.random.Generator) -> Drawn:
+        return with_prognosis(draw(n, population, rng))
+
+    return also

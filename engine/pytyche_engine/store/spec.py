@@ -12,6 +12,7 @@ from pytyche_engine.allocation import (
     Schedule,
 )
 from pytyche_engine.bcf.settings import Settings
+from pytyche_engine.calibration.artifact import CalibrationArtifact, artifact_from_dict
 from pytyche_engine.contracts.cells import check_allocation
 from pytyche_engine.contracts.errors import StoreError
 from pytyche_engine.contracts.observations import ColumnMapping
@@ -41,6 +42,7 @@ class ExperimentSpec:
         thresholds: when the verdict is SHIP or STOP.
         refunds: what negative revenue is.
         seed: of everything random.
+        calibration: artifacts; each round uses the nearest that holds for it.
     """
 
     design: Design
@@ -51,6 +53,7 @@ class ExperimentSpec:
     thresholds: DecisionThresholds
     refunds: RefundPolicy
     seed: int
+    calibration: tuple[CalibrationArtifact, ...] = ()
 
 
 def spec_to_dict(spec: ExperimentSpec) -> dict[str, Any]:
@@ -79,13 +82,15 @@ def spec_to_dict(spec: ExperimentSpec) -> dict[str, Any]:
         "thresholds": asdict(spec.thresholds),
         "refunds": spec.refunds,
         "seed": spec.seed,
+        "calibration": [artifact.to_dict() for artifact in spec.calibration],
     }
 
 
 def spec_from_dict(value: Mapping[str, Any]) -> ExperimentSpec:
     """The inverse of `spec_to_dict`.
 
-    Experiments from before there was a choice of allocation open with Thompson sampling.
+    Experiments from before there was a choice of allocation open with Thompson sampling, and
+    those from before there were artifacts without any.
 
     Raises:
         DesignError: for an allocation rule that this version does not have.
@@ -103,6 +108,7 @@ def spec_from_dict(value: Mapping[str, Any]) -> ExperimentSpec:
         thresholds=DecisionThresholds(**_limits(value["thresholds"])),
         refunds=value["refunds"],
         seed=value["seed"],
+        calibration=tuple(map(artifact_from_dict, value.get("calibration", ()))),
     )
 
 

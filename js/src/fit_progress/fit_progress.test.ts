@@ -71,6 +71,24 @@ describe("fit progress", () => {
     expect((find("cancel") as HTMLButtonElement).disabled).toBe(false);
   });
 
+  it("counts fits where the work is many of them", () => {
+    const many = progress("fits", {
+      stages: [{ name: "fits", status: "current", seconds: 4 }],
+      iteration: 30,
+      total_iterations: 200,
+      warm_up_iterations: 0,
+      n_chains: 0,
+      eta_seconds: 600,
+    });
+    const { el, find, model } = mount(many);
+    expect(find("bar").getAttribute("aria-valuenow")).toBe("15");
+    expect(el.textContent).toContain("30 of 200 fits");
+    expect(el.textContent).toContain("finished fits stay in its folder");
+    expect(el.textContent).not.toContain("draws");
+    model.arrive({ progress: { ...many, beat: 2, state: "paused" } });
+    expect(el.textContent).toContain("nothing new is started until you resume");
+  });
+
   it("moves the bar, and keeps the buttons that hold the focus", () => {
     const { model, el, find } = mount(progress("sample", { iteration: 200, eta_seconds: 72, lifts: [lift("low_promo", 0.27)] }));
     const cancel = find("cancel");

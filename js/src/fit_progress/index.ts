@@ -166,6 +166,9 @@ class FitView {
     }
     if (state === "paused") {
       const [drawn, planned] = kept(p);
+      if (p.stage === "fits") {
+        return [note("none", "Nothing is lost.", "Fits that had begun are finished; nothing new is started until you resume.")];
+      }
       const draws = planned > 0 ? `${count(drawn)} of ${count(planned)} draws a chain are kept in memory. ` : "";
       return [note("none", "Nothing is lost.", `${draws}Resume goes on from there.`)];
     }
@@ -206,8 +209,12 @@ class FitView {
       figures.push(h("span", {}, "Speed ", h("b", {}, `${(p.iteration / seconds).toFixed(1)} draws a second`)));
     }
     const cancellable = !isOver(state) && !this.#stale;
-    this.#foot.replaceChildren(...figures, cancellable ? h("span", { class: "pt-push" }, "Cancel leaves the experiment as it was") : "");
+    this.#foot.replaceChildren(...figures, cancellable ? h("span", { class: "pt-push" }, cancelling(p)) : "");
   }
+}
+
+function cancelling(p: Progress): string {
+  return p.stage === "fits" ? "Cancel ends it; finished fits stay in its folder" : "Cancel leaves the experiment as it was";
 }
 
 function render({ model, el, signal }: RenderProps<FitProgressTraits>): () => void {

@@ -11,6 +11,7 @@ export const STAGE_WORD: Record<StageName, string> = {
   sample: "Sample",
   segments: "Segments",
   plan: "Plan",
+  fits: "Fits",
 };
 
 const DOING: Record<StageName, string> = {
@@ -20,6 +21,7 @@ const DOING: Record<StageName, string> = {
   sample: "Sampling",
   segments: "Finding segments",
   plan: "Planning",
+  fits: "Simulating and fitting",
 };
 
 /** Whether nothing is known of the time left. */
@@ -48,6 +50,7 @@ export function stageWeights(p: Progress): Record<StageName, number> {
     sample: DRAWING * (1 - warm),
     segments: 10,
     plan: 6,
+    fits: 100,
   };
 }
 
@@ -55,7 +58,7 @@ export function stageWeights(p: Progress): Record<StageName, number> {
 export function stageFraction(p: Progress): number {
   const [drawn, planned] = kept(p);
   if (p.stage === "warm up") return ratio(p.iteration, p.warm_up_iterations);
-  return p.stage === "sample" ? ratio(drawn, planned) : 0;
+  return p.stage === "sample" || p.stage === "fits" ? ratio(drawn, planned) : 0;
 }
 
 function ratio(part: number, whole: number): number {
@@ -140,6 +143,10 @@ export function waiting(p: Progress): Headline {
       big: `Compiling${whom}`,
       rest: "The sampler is compiled for this size first. Chains and interim lifts appear with the first draws.",
     };
+  }
+  if (p.stage === "fits") {
+    const rest = "Finished fits are kept where the work has a folder, so that it can go on later.";
+    return { big: `${count(p.iteration)} of ${count(p.total_iterations)} fits`, rest };
   }
   return {
     big: DOING[p.stage],
