@@ -4,7 +4,7 @@ import html
 from dataclasses import dataclass
 
 from pytyche_engine.contracts.estimates import Estimate
-from pytyche_engine.contracts.health import TrafficSplit, p_phrase
+from pytyche_engine.contracts.health import TrafficSplit
 from pytyche_engine.contracts.money import percent, signed
 from pytyche_engine.contracts.tables import Table
 
@@ -123,10 +123,10 @@ class ClassicCheck:
         ]
         apart = [row for row in self.rows if row.agrees is False]
         for row in apart:
-            p = "" if row.p_always_valid is None else f" ({p_phrase(row.p_always_valid)})"
             found.append(
                 f"{row.metric}, '{row.treatment}': the model's mean lies outside the interval over "
-                f"rounds{p}. It has seen more visitors; look at AIPW, and at the round's health."
+                f"rounds, as one in {1 / self.alpha:.0f} does by chance. The model has seen all "
+                "cells: compare it with AIPW, and look at the round's health."
             )
         if self.left_out:
             names = ", ".join(f"'{arm}'" for arm in self.left_out)

@@ -25,8 +25,11 @@ from pytyche_engine.decisions.drift import RANDOMISED
 from pytyche_engine.experiment.round import Round
 
 REVENUE, CONVERSION = "revenue per visitor", "conversion"
-MDE = 0.10
-"""Relative effect that the always-valid test is made for, if no other is asked for."""
+SHORTEST_AT = 4
+"""The always-valid interval is shortest at this many times the first round's information.
+
+Rounds that double get there between the second and the third.
+"""
 
 
 def classic_check(
@@ -34,7 +37,7 @@ def classic_check(
     round_number: int | None = None,
     *,
     alpha: float = 0.05,
-    relative_mde: float = MDE,
+    relative_mde: float | None = None,
 ) -> ClassicCheck:
     """Analyse a finished round with classical tests, and all remembered rounds up to it.
 
@@ -48,15 +51,16 @@ def classic_check(
         rounds: the finished rounds, oldest first.
         round_number: which one, as they are printed, from 1; the latest if left out.
         alpha: significance level.
-        relative_mde: the mixture of the always-valid test is this share of control's mean in the
-            first remembered round.
+        relative_mde: the effect that the always-valid test is made for, as a share of control's
+            mean in the first remembered round. If left out, the test is made for the spread of
+            that round (`SHORTEST_AT`).
 
     Raises:
         DesignError: if there is no such round, an argument is out of range, or the round has no
             visitors that can be compared.
     """
     check_alpha(alpha)
-    if not relative_mde > 0:
+    if relative_mde is not None and not relative_mde > 0:
         raise DesignError(f"relative_mde is {relative_mde}; use a share above 0, such as 0.10.")
     number = len(rounds) if round_number is None else round_number
     if not 1 <= number <= len(rounds):
@@ -191,14 +195,17 @@ def _always_valid(
     path: Sequence[Contrast],
     seen: Sequence[_Randomised],
     metric: str,
-    relative_mde: float,
+    relative_mde: float | None,
     alpha: float,
 ) -> float | None:
-    first = seen[0].observations
-    baseline = _values(first, metric)[first.arm == 0]
-    if not path or not baseline.any():
+    if not path or not path[0].std_error > 0:
         return None
-    test = MixtureTest.for_mde(float(baseline.mean()), relative_mde, alpha)
+    if relative_mde is None:
+        test = MixtureTest.tightest_at(SHORTEST_AT, path[0], 1, alpha)
+    else:
+        first = seen[0].observations
+        baseline = float(_values(first, metric)[first.arm == 0].mean())
+        test = MixtureTest.for_mde(baseline, relative_mde, alpha)
     return float(test.watch(path).p_values[-1])
 
 

@@ -24,7 +24,7 @@ from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.arm_book import ArmBook
-from pytyche_engine.experiment.classic_check import MDE, classic_check
+from pytyche_engine.experiment.classic_check import classic_check
 from pytyche_engine.experiment.evidence import Evidence, promoted
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
@@ -283,7 +283,11 @@ class SequentialExperiment:
         return latest is not None and bool(narration.credible_segments(latest, stability))
 
     def classic(
-        self, round_number: int | None = None, *, alpha: float = 0.05, relative_mde: float = MDE
+        self,
+        round_number: int | None = None,
+        *,
+        alpha: float = 0.05,
+        relative_mde: float | None = None,
     ) -> ClassicCheck:
         """A round by classical tests, beside the model's lifts; see `classic_check`."""
         return classic_check(self.history, round_number, alpha=alpha, relative_mde=relative_mde)
