@@ -1,5 +1,6 @@
 """Tests that are looked at again and again, bandits, splits: by simulation and by quadrature."""
 
+import sys
 from pathlib import Path
 
 import numpy as np

@@ -205,6 +205,8 @@ def _always_valid(
     else:
         first = seen[0].observations
         baseline = float(_values(first, metric)[first.arm == 0].mean())
+        if baseline == 0:
+            return None
         test = MixtureTest.for_mde(baseline, relative_mde, alpha)
     return float(test.watch(path).p_values[-1])
 
