@@ -14,9 +14,11 @@ from pytyche_engine.classic import Contrast, GroupSequentialDesign, MixtureTest
 from pytyche_engine.classic.contrast import ArmEstimate
 from pytyche_engine.classic.srm import SplitCounts, split_test
 
-ASOS = (
-    Path(__file__).parents[2].parent / "shared/data/asos/asos_digital_experiments_dataset.parquet"
-)
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import classic_streams
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+ASOS = DATA / "asos" / "asos_digital_experiments_dataset.parquet"
 
 
 @pytest.mark.parametrize(("d", "v", "tau"), [(0.0, 1.0, 1.0), (0.3, 0.01, 0.2), (5.0, 1.0, 0.1)])
