@@ -71,7 +71,6 @@ class FitProgress(LabWidget, bundle="fit_progress"):
             "untouched": untouched,
         }
         super().__init__(setup=setup, progress=progress_view(job, 0, 0.0, self._arms))
-        self.on_msg(self._on_message)
         self._publisher = threading.Thread(
             target=self._publish_until_the_end, name=f"pytyche-show-{job.name}", daemon=True
         )
@@ -90,7 +89,8 @@ class FitProgress(LabWidget, bundle="fit_progress"):
         """What a reader without a kernel sees."""
         return f"<p>{html.escape(self.summary())}: shown live in JupyterLab.</p>"
 
-    def _on_message(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
+    def asked(self, content: dict[str, Any]) -> None:
+        """Pass on a button."""
         match content.get("kind"):
             case "cancel":
                 self._job.cancel()

@@ -53,6 +53,8 @@ class SequentialExperiment:
 
     Attributes:
         watch: called with every job that starts, for whoever shows progress.
+        changed: called after a round is finished, a plan accepted or a decision made, in the
+            thread that did it; for whoever shows the experiment.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class SequentialExperiment:
         folder: ExperimentFolder | None = None,
     ) -> None:
         self.watch: Callable[[Job[Round]], None] | None = None
+        self.changed: Callable[[], None] | None = None
         self._spec = spec
         self._source = source
         self._folder = folder
@@ -142,6 +145,7 @@ class SequentialExperiment:
                 # What is recommended anyway follows the recommendation.
                 self._folder.write_plan(None if plan == self.next_recommendation else plan)
             self._state = replace(self._state, plan=plan)
+        self._tell()
         return plan
 
     def assign(self, visitors: pd.DataFrame, *, seed: int | None = None) -> pd.DataFrame:
@@ -341,6 +345,7 @@ class SequentialExperiment:
             if self._folder is not None:
                 self._folder.write_actions(state.actions)
             self._state = state
+        self._tell()
 
     def _check_not_handed_out(self) -> None:
         if self._handed_out == self._state.plan or self._pending is not None:
@@ -401,7 +406,15 @@ class SequentialExperiment:
                 )
             self._state = self._state.after(latest, done)
             self._pending = None
+        self._tell()
         return done
+
+    def _tell(self) -> None:
+        if self.changed is not None:
+            try:
+                self.changed()
+            except Exception as error:  # noqa: BLE001 - a broken view must not undo what was done
+                warn(f"A view of '{self.name}' could not follow: {error!r}.", PytycheWarning)
 
 
 def _finished(job: Job[Round]) -> Round:

@@ -1,19 +1,16 @@
 // Arms and segments on one scale, then how each arm's lift comes about.
 
-import { type Child, h } from "../shared/dom";
+import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
+import { CLAIM, ruleText, segmentName, sentence } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
 import type { ComparisonView, RoundView, SegmentView } from "../shared/schema";
 import { type Row, section, stacked, table } from "../shared/table";
 import { liftDigits } from "./decision";
 
-const CLAIM =
-  "How far an estimate may be trusted. Exploratory: found and estimated on the same rows. " +
-  "Honest estimate: on rows that did not choose it. Confirmed: on a later round.";
-
-export function effects(round: RoundView, selected: string): HTMLElement {
+export function effects(round: RoundView, selected: string | null): HTMLElement {
   const { currency, is_calibrated: calibrated } = round;
   const intervals = [...round.comparisons.map((c) => c.lift), ...round.segments.map((s) => s.gate)];
   const ends = intervals.flatMap((i) => [i.low, i.high]);
@@ -61,10 +58,10 @@ export function effects(round: RoundView, selected: string): HTMLElement {
   );
 }
 
-function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof scaleOver>, digits: number, selected: string): Row {
+function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof scaleOver>, digits: number, selected: string | null): Row {
   const { currency } = round;
   const everyone = s.rule === "everyone";
-  const called = s.name || (everyone ? "Everyone" : s.id);
+  const called = segmentName(s);
   const label = `${called}: ${s.arm.name} GATE ${f.liftFigures(s.gate, currency, digits).join(" ")}`;
   const stability = s.stability === null ? "stability not known" : `stability ${s.stability.toFixed(2)}`;
   const chosen = s.id === selected;
@@ -84,16 +81,6 @@ function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof s
       [h("span", { class: "cl" }, sentence(s.claim)), h("span", { class: "sub" }, stability)],
     ],
   };
-}
-
-/** The rule with its joints set apart: "a > 1 and b ≤ 2". */
-function ruleText(rule: string): Child[] {
-  const pretty = rule.replaceAll(" <= ", " ≤ ").replaceAll(" == ", " is ");
-  return pretty.split(" AND ").flatMap((clause, i) => (i === 0 ? [clause] : [h("i", {}, " and "), clause]));
-}
-
-function sentence(words: string): string {
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** Which side of zero the interval is on. */

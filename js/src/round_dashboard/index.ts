@@ -149,7 +149,7 @@ function draw(root: HTMLElement, model: Model<RoundDashboardTraits>): void {
 }
 
 /** Mark the selected segment without drawing anything anew, so that focus stays where it is. */
-function mark(root: HTMLElement, selected: string): void {
+function mark(root: HTMLElement, selected: string | null): void {
   for (const row of root.querySelectorAll<HTMLElement>("tr[data-segment]")) {
     const chosen = row.dataset["segment"] === selected;
     row.classList.toggle("sel", chosen);
@@ -165,7 +165,7 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
   });
   keepKeys(root);
   const redraw = () => draw(root, model);
-  const select = (id: string) => {
+  const select = (id: string | null) => {
     model.set("selected_segment", id);
     model.save_changes();
     mark(root, id);
@@ -174,10 +174,10 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
   root.addEventListener("click", (event) => {
     const row = event.target instanceof Element ? event.target.closest<HTMLElement>("tr[data-segment]") : null;
     const id = row?.dataset["segment"];
-    if (id !== undefined) select(id === model.get("selected_segment") ? "" : id);
+    if (id !== undefined) select(id === model.get("selected_segment") ? null : id);
   });
   root.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && model.get("selected_segment")) select("");
+    if (event.key === "Escape" && model.get("selected_segment")) select(null);
   });
   cleanup.onChange(model, "round", redraw);
   cleanup.onChange(model, "history", redraw);

@@ -140,7 +140,7 @@ const HISTORY: HistoryView[] = [1, 2].map((number) => ({
 }));
 
 function mount(shown: RoundView, signal?: AbortSignal, past: HistoryView[] = HISTORY) {
-  const model = new FakeModel<RoundDashboardTraits>({ round: shown, history: past, selected_segment: "" });
+  const model = new FakeModel<RoundDashboardTraits>({ round: shown, history: past, selected_segment: null });
   const el = document.createElement("div");
   document.body.append(el);
   const stop = widget.render(signal ? { model, el, signal } : { model, el });
@@ -259,7 +259,7 @@ describe("the round dashboard", () => {
     expect(el.querySelector("tr.sel")?.getAttribute("data-segment")).toBe("S1");
     expect(document.activeElement).toBe(button);
     button.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
-    expect(model.get("selected_segment")).toBe("");
+    expect(model.get("selected_segment")).toBeNull();
     expect(el.querySelector("tr.sel")).toBeNull();
     expect(model.saves).toBe(2);
   });

@@ -31,6 +31,11 @@ const LINES = {
   pause: "M5.5 3.5v9M10.5 3.5v9",
   cross: "M4 4l8 8M12 4l-8 8",
   tick: "M3 8.5l3.2 3L13 4.5",
+  search: "M7 3a4 4 0 100 8 4 4 0 000-8M10 10l3.5 3.5",
+  save: "M8 2.5v8M4.8 7.5L8 10.7l3.2-3.2M3 13.2h10",
+  down: "M4 6l4 4 4-4",
+  pen: "M10.5 3l2.5 2.5L5.8 12.7 3 13l.3-2.8z",
+  copy: "M5.5 7a1.5 1.5 0 011.5-1.5h5A1.5 1.5 0 0113.5 7v5a1.5 1.5 0 01-1.5 1.5H7A1.5 1.5 0 015.5 12zM10.5 5.5v-2a1 1 0 00-1-1h-6a1 1 0 00-1 1v6a1 1 0 001 1h2",
 } as const;
 
 export type IconName = keyof typeof LINES;

@@ -192,5 +192,86 @@ export interface HistoryView {
 export interface RoundDashboardTraits {
   round: RoundView;
   history: HistoryView[];
-  selected_segment: string;
+  selected_segment: string | null;
+}
+
+export interface TreeNodeView {
+  id: string;
+  parent: string | null;
+  answer: string;
+  feature: string;
+  share: number;
+  n_visitors: number;
+  shares: number[];
+  segment: string | null;
+}
+
+export interface TreeSegmentView {
+  id: string;
+  name: string;
+  rule: string;
+  share: number;
+  n_visitors: number;
+  arm: ArmRef;
+  gate: Interval;
+  leader: ArmRef;
+  p_best: number;
+  claim: string;
+  registered: boolean;
+}
+
+export interface FollowedView {
+  id: string;
+  name: string;
+  rule: string;
+}
+
+export interface TreeView {
+  title: string;
+  currency: string;
+  number: number;
+  next_number: number | null;
+  n_visitors: number;
+  level: number;
+  is_calibrated: boolean;
+  converged: boolean;
+  arms: ArmRef[];
+  nodes: TreeNodeView[];
+  segments: TreeSegmentView[];
+  followed: FollowedView[];
+  best_arm: ArmRef;
+  value: Interval;
+  pays: boolean;
+  reason: string;
+  editable: boolean;
+}
+
+export interface SegmentRoundView {
+  number: number;
+  arm: ArmRef;
+  gate: Interval;
+  share: number;
+  claim: string;
+  same_rule: boolean;
+  is_calibrated: boolean;
+  converged: boolean;
+}
+
+export interface SegmentDetailView {
+  id: string;
+  clauses: string[];
+  sql: string;
+  claim_reason: string;
+  stability: number | null;
+  n_converted: number;
+  held_out: Interval | null;
+  held_out_rows: number;
+  best: number[];
+  rounds: SegmentRoundView[];
+}
+
+export interface SegmentTreeTraits {
+  tree: TreeView | null;
+  detail: SegmentDetailView | null;
+  selected_segment: string | null;
 }
