@@ -80,6 +80,9 @@ class Progress(TypedDict):
     trace_lengths: list[int]
     message: str
     unconverged: bool
+    stopping: bool
+    memory_bytes: int | None
+    memory_total: int | None
 
 
 class FitProgressTraits(TypedDict):
@@ -183,6 +186,21 @@ class SegmentView(TypedDict):
     recommended: ArmRef
     claim: str
     stability: float | None
+    registered: bool
+
+
+class VerdictView(TypedDict):
+    """The verdict on an arm in a segment. `segment` is its id; sums are None without a horizon."""
+
+    segment: str
+    called: str
+    arm: ArmRef
+    verdict: Verdict
+    lift: Interval
+    per_round: Interval | None
+    per_year: Interval | None
+    claim: str
+    words: str
 
 
 class TruthView(TypedDict):
@@ -219,6 +237,7 @@ class RoundView(TypedDict):
     cells: list[CellView]
     comparisons: list[ComparisonView]
     segments: list[SegmentView]
+    verdicts: list[VerdictView]
     truth: TruthView | None
     next_cells: int
     next_visitors: int | None

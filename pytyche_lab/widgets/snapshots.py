@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pytyche_engine.contracts import BaselinePolicy, Cell, MixPolicy, Segment
 from pytyche_engine.contracts.cells import TreePolicy, UniformPolicy
 from pytyche_engine.contracts.decisions import CellObservation, Comparison
+from pytyche_engine.contracts.verdicts import Verdict
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.lamps import lamps
 from pytyche_lab.widgets.schema import (
@@ -16,6 +17,7 @@ from pytyche_lab.widgets.schema import (
     RoundView,
     SegmentView,
     TruthView,
+    VerdictView,
 )
 from pytyche_lab.widgets.values import arm_ref, finite, finite_interval, interval
 
@@ -60,9 +62,13 @@ def round_view(finished: Round, title: str) -> RoundView:
         "cells": [_cell(seen, finished) for seen in finished.cell_observations],
         "comparisons": [_comparison(c, arms) for c in analysis.comparisons],
         "segments": [
-            _segment(s, arms)
-            for s in sorted(analysis.segments, key=lambda s: s.gate_estimate, reverse=True)
+            *(
+                _segment(s, arms, registered=False)
+                for s in sorted(analysis.segments, key=lambda s: s.gate_estimate, reverse=True)
+            ),
+            *(_segment(s, arms, registered=True) for s in analysis.registered),
         ],
+        "verdicts": [_verdict(v, finished) for v in analysis.verdicts],
         "truth": _truth(finished),
         "next_cells": len(finished.next_recommendation.cells),
         "next_visitors": finished.next_recommendation.n_visitors,
@@ -194,7 +200,7 @@ def _comparison(c: Comparison, arms: Sequence[str]) -> ComparisonView:
     }
 
 
-def _segment(s: Segment, arms: Sequence[str]) -> SegmentView:
+def _segment(s: Segment, arms: Sequence[str], *, registered: bool) -> SegmentView:
     return {
         "id": s.id,
         "name": s.name,
@@ -209,6 +215,22 @@ def _segment(s: Segment, arms: Sequence[str]) -> SegmentView:
         "recommended": arm_ref(s.recommended_arm, arms),
         "claim": s.claim_level.label,
         "stability": finite(s.stability_score),
+        "registered": registered,
+    }
+
+
+def _verdict(v: Verdict, finished: Round) -> VerdictView:
+    worth = v.worth
+    return {
+        "segment": v.segment.id,
+        "called": v.segment.name or (v.segment.id if v.segment.rule.clauses else "Everyone"),
+        "arm": arm_ref(v.arm, finished.plan.arms),
+        "verdict": v.recommendation.decision.value,
+        "lift": interval(worth.per_visitor),
+        "per_round": None if worth.per_round is None else interval(worth.per_round),
+        "per_year": None if worth.per_year is None else interval(worth.per_year),
+        "claim": v.claim_level.label,
+        "words": v.sentence(finished.currency),
     }
 
 

@@ -67,7 +67,7 @@ _MOUNT = """async ({states, first}) => {
             const id = ref.replace("anywidget:", "");
             const {render} = bundles.get(states[id].bundle);
             const shared = {model: models.get(id), host};
-            return {render: (view) => render({...shared, el: view.el, signal: view.signal ?? signal})};
+            return {render: (view) => render({...shared, signal, ...view})};
         },
     };
     window.models = models;

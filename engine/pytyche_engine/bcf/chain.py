@@ -54,6 +54,7 @@ def advance(
     watch: Callable[[Draws], Lifts] | None,
     checkpoint: Callable[[], None],
     report: Callable[[int, int], None],
+    enough: Callable[[int], bool] = lambda _: False,
 ) -> Chain:
     """At least ``n_draws`` draws, ``thin`` iterations apart.
 
@@ -64,10 +65,14 @@ def advance(
         watch: sees each chunk's draws, which are then kept; None drops them.
         checkpoint: called before each chunk; may block or raise.
         report: called after each call with the chain's index and the iterations done.
+        enough: asked before each chunk, with the draws kept so far, whether to end here.
     """
     state, kept, seen, done = chain.state, [], [], 0
     saved, skips = _cut(state.layout.n_rows, thin)
+    before = sum(map(len, chain.kept))
     for _ in range(-(-n_draws // saved)):
+        if enough(before + sum(map(len, kept))):
+            break
         for call, skip in enumerate(skips, start=1):
             checkpoint()
             state, trace = run_chunk(chain.key, state, saved, skip)

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,9 @@ from pytyche_engine.jobs.events import Stage
 CHECK_DRAWS = 50
 """Draws of each chain between two looks at convergence."""
 
+LEAST_DRAWS = 20
+"""Draws of each chain before it can be asked to make do with them."""
+
 SLOW_SECONDS = 300
 """A fit on a CPU that is predicted to take longer is worth a warning."""
 
@@ -67,8 +71,9 @@ def fit(
         progress: where progress goes; by default events of `control`.
 
     Sampling ends when R-hat and effective sample size of the lifts, of everyone and of halves
-    of the visitors, have passed, between ``settings.min_draws`` and ``settings.max_draws``;
-    the posterior's ``sampling`` says which it was.
+    of the visitors, have passed, between ``settings.min_draws`` and ``settings.max_draws``, or
+    when the control asks to stop, from `LEAST_DRAWS` a chain on; the posterior's ``sampling``
+    says which it was.
 
     Raises:
         FitCancelled: if the control was cancelled.
@@ -106,6 +111,9 @@ def fit(
         progress.saw(int(draws.chain[0]), lifts[:, 0])
         return lifts
 
+    def enough(kept: int) -> bool:
+        return control.stopping and kept >= LEAST_DRAWS
+
     def checkpoint() -> None:
         control.checkpoint()
         if halt.is_set():
@@ -124,6 +132,7 @@ def fit(
                     watch=watch if keep else None,
                     checkpoint=checkpoint,
                     report=progress.advance,
+                    enough=enough,
                 )
                 for chain in chains
             ]
@@ -148,11 +157,15 @@ def fit(
             _warn_if_slow(progress.predicted_seconds())
         left = max(warm_up - chains[0].iterations, 0)
         chains = stretch(chains, -(-left // settings.thin), keep=False)
-        chains = stretch(chains, settings.min_draws, keep=True)
-        while not (converged := _passed(chains)) and _n_kept(chains[0]) < settings.max_draws:
+        chains = _even(stretch(chains, settings.min_draws, keep=True))
+        while (
+            not (converged := _passed(chains))
+            and _n_kept(chains[0]) < settings.max_draws
+            and not enough(_n_kept(chains[0]))
+        ):
             more = min(CHECK_DRAWS, settings.max_draws - _n_kept(chains[0]))
             progress.plan(warm_up, chains[0].iterations - warm_up + planned(more))
-            chains = stretch(chains, more, keep=True)
+            chains = _even(stretch(chains, more, keep=True))
     draws = concat_draws([part for chain in chains for part in chain.kept])
     if not all(np.isfinite(v).all() for v in (draws.arm_effect, draws.mu_leaf, draws.sigma2)):
         raise FitError(
@@ -174,9 +187,13 @@ def fit(
         sampling=Sampling(
             start="cold" if previous is None else "warm",
             warm_up=warm_up,
-            iterations=chains[0].iterations,
+            iterations=min(chain.iterations for chain in chains),
             chains=len(chains),
-            stopped="converged" if converged else "maximum",
+            stopped="converged"
+            if converged
+            else "operator"
+            if control.stopping and _n_kept(chains[0]) < settings.max_draws
+            else "maximum",
         ),
     )
 
@@ -192,6 +209,12 @@ def _warn_if_slow(seconds: float | None) -> None:
             "and so is a fit of fewer visitors or with fewer draws in its settings.",
             SlowFitWarning,
         )
+
+
+def _even(chains: list[Chain]) -> list[Chain]:
+    """Chains that were stopped on the way, cut to the draws that all of them have."""
+    parts = min(len(chain.kept) for chain in chains)
+    return [replace(chain, kept=chain.kept[:parts], lifts=chain.lifts[:parts]) for chain in chains]
 
 
 def _n_kept(chain: Chain) -> int:

@@ -1,4 +1,4 @@
-"""Pause, resume and cancel, shared by the thread that works and those that watch."""
+"""Pause, resume, stop and cancel, shared by the thread that works and those that watch."""
 
 import threading
 import time
@@ -21,6 +21,7 @@ class Control:
     def __init__(self, on_event: Callable[[FitEvent], None] | None = None) -> None:
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
+        self._stopping = threading.Event()
         self._running = threading.Event()
         self._running.set()
         self._sealed = False
@@ -39,6 +40,16 @@ class Control:
                 self._cancelled.set()
         self._running.set()
         return self._cancelled.is_set()
+
+    def stop(self) -> None:
+        """Ask the worker to make do with what it has; also ends a pause."""
+        self._stopping.set()
+        self.resume()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to make do with what it has."""
+        return self._stopping.is_set()
 
     def pause(self) -> None:
         """Ask the worker to wait at its next checkpoint."""

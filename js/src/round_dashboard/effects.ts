@@ -17,7 +17,7 @@ export function effects(round: RoundView, selected: string | null): HTMLElement 
   const scale = scaleOver([0, ...ends], 4);
   const digits = Math.max(liftDigits(round), f.digitsFor(ends));
   const rows: (Row | string)[] = round.comparisons.map((c) => {
-    const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}`;
+    const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}, ${f.share(round.level)} interval, ${f.count(round.n_cumulative)} visitors, ${c.claim}`;
     return {
       cells: [
         [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
@@ -29,12 +29,16 @@ export function effects(round: RoundView, selected: string | null): HTMLElement 
       ],
     };
   });
+  const found = round.segments.filter((s) => !s.registered);
+  const registered = round.segments.filter((s) => s.registered);
   rows.push(
-    round.segments.length === 1
+    found.length === 1
       ? "No split pays: everyone is one segment, its strongest treatment against control"
-      : `${round.segments.length} segments, each with its strongest treatment against control, ordered by gain`,
+      : `${found.length} segments, each with its strongest treatment against control, ordered by gain`,
   );
-  rows.push(...round.segments.map((s) => segmentRow(s, round, scale, digits, selected)));
+  rows.push(...found.map((s) => segmentRow(s, round, scale, digits, selected)));
+  if (registered.length > 0) rows.push("Registered, followed whatever the tree becomes");
+  rows.push(...registered.map((s) => segmentRow(s, round, scale, digits, selected)));
   return section(
     "Arms and segments",
     f.labelled(`Lift in revenue per visitor, ${currency}, one scale from top to bottom`, round),
@@ -62,7 +66,7 @@ function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof s
   const { currency } = round;
   const everyone = s.rule === "everyone";
   const called = segmentName(s);
-  const label = `${called}: ${s.arm.name} GATE ${f.liftFigures(s.gate, currency, digits).join(" ")}`;
+  const label = `${called}: ${s.arm.name} GATE ${f.liftFigures(s.gate, currency, digits).join(" ")}, ${f.share(round.level)} interval, ${f.count(s.n_visitors)} visitors, ${s.claim}`;
   const stability = s.stability === null ? "stability not known" : `stability ${s.stability.toFixed(2)}`;
   const chosen = s.id === selected;
   return {

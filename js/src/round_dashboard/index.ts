@@ -10,6 +10,7 @@ import { cells } from "./cells";
 import { decision } from "./decision";
 import { effects, parts } from "./effects";
 import { history } from "./history";
+import { verdicts } from "./verdicts";
 
 const STATUS_WORD: Record<LampStatus, string> = { ok: "ok", warn: "look at it", bad: "alarm", none: "not checked" };
 
@@ -133,6 +134,7 @@ function legend(round: RoundView): HTMLElement {
 
 function draw(root: HTMLElement, model: Model<RoundDashboardTraits>): void {
   const round = model.get("round");
+  const said = verdicts(round, model.get("selected_segment"));
   root.setAttribute("aria-label", `${round.title}, round ${round.number}`);
   root.replaceChildren(
     header(round),
@@ -141,6 +143,7 @@ function draw(root: HTMLElement, model: Model<RoundDashboardTraits>): void {
     decision(round),
     cells(round),
     effects(round, model.get("selected_segment")),
+    ...(said ? [said] : []),
     parts(round),
     history(round, model.get("history")),
     ...(round.truth ? [truth(round.truth, round)] : []),
@@ -172,7 +175,8 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
   };
   redraw();
   root.addEventListener("click", (event) => {
-    const row = event.target instanceof Element ? event.target.closest<HTMLElement>("tr[data-segment]") : null;
+    if (!(event.target instanceof Element) || event.target.closest("summary, details p")) return;
+    const row = event.target.closest<HTMLElement>("tr[data-segment]");
     const id = row?.dataset["segment"];
     if (id !== undefined) select(id === model.get("selected_segment") ? null : id);
   });

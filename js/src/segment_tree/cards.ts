@@ -23,7 +23,7 @@ function tint(placed: Placed, segments: Segments): { class: string; undecided: b
 export function ribbons(tree: TreeView, plan: Layout, segments: Segments): SVGElement {
   const column = plan.placed.length > 1 ? plan.width / (1 + Math.max(...plan.placed.map((p) => p.depth))) : plan.width;
   const clip = (text: string) => {
-    const most = Math.max(5, Math.floor(column / LETTER));
+    const most = Math.max(5, Math.floor((1.3 * column) / LETTER));
     return text.length > most ? `${text.slice(0, most - 1)}…` : text;
   };
   const inner = plan.placed.filter((p) => !p.card);

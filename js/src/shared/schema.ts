@@ -55,6 +55,9 @@ export interface Progress {
   trace_lengths: number[];
   message: string;
   unconverged: boolean;
+  stopping: boolean;
+  memory_bytes: number | null;
+  memory_total: number | null;
 }
 
 export interface FitProgressTraits {
@@ -139,6 +142,19 @@ export interface SegmentView {
   recommended: ArmRef;
   claim: string;
   stability: number | null;
+  registered: boolean;
+}
+
+export interface VerdictView {
+  segment: string;
+  called: string;
+  arm: ArmRef;
+  verdict: Verdict;
+  lift: Interval;
+  per_round: Interval | null;
+  per_year: Interval | null;
+  claim: string;
+  words: string;
 }
 
 export interface TruthView {
@@ -171,6 +187,7 @@ export interface RoundView {
   cells: CellView[];
   comparisons: ComparisonView[];
   segments: SegmentView[];
+  verdicts: VerdictView[];
   truth: TruthView | null;
   next_cells: number;
   next_visitors: number | null;
