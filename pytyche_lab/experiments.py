@@ -10,7 +10,7 @@ from pytyche_engine.experiment import SequentialExperiment
 from pytyche_lab.progress import watcher
 
 if TYPE_CHECKING:
-    from pytyche_lab.widgets import RoundDashboard, SegmentTree
+    from pytyche_lab.widgets import Cockpit, RoundDashboard, SegmentTree
     from pytyche_lab.widgets.views import Views
 
 
@@ -35,6 +35,10 @@ class Experiment(SequentialExperiment):
             DesignError: if there is no such round.
         """
         return self.views.dashboard(number)
+
+    def lab(self) -> "Cockpit":
+        """The cockpit: run a round, understand it, and edit the next one, in one place."""
+        return self.views.lab()
 
     def tree(self) -> "SegmentTree":
         """The policy tree of the latest round."""

@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytyche_lab.widgets.cockpit import Cockpit as Cockpit
     from pytyche_lab.widgets.fit_progress import FitProgress as FitProgress
     from pytyche_lab.widgets.round_dashboard import RoundDashboard as RoundDashboard
     from pytyche_lab.widgets.segment_tree import SegmentTree as SegmentTree
 
 _HOME = {
+    "Cockpit": "cockpit",
     "FitProgress": "fit_progress",
     "RoundDashboard": "round_dashboard",
     "SegmentTree": "segment_tree",

@@ -7,7 +7,9 @@ from typing import Any
 import traitlets as t
 
 from pytyche_engine.contracts import DesignError
-from pytyche_engine.experiment import SequentialExperiment
+from pytyche_engine.experiment import Round, SequentialExperiment
+from pytyche_engine.jobs import Job
+from pytyche_lab.widgets.cockpit import Cockpit
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.round_dashboard import RoundDashboard
 from pytyche_lab.widgets.segment_tree import SegmentTree
@@ -21,13 +23,15 @@ class Views(t.HasTraits):
 
     Attributes:
         selected_segment: id of a segment of the latest round, or None.
+        experiment: the experiment; a weak reference, as the experiment knows its views.
     """
 
     selected_segment = t.Unicode(None, allow_none=True)
 
     def __init__(self, experiment: SequentialExperiment) -> None:
         super().__init__()
-        self._experiment = weakref.proxy(experiment)
+        self.experiment: SequentialExperiment = weakref.proxy(experiment)
+        self._cockpit: Cockpit | None = None
         # One for all views: two locks could wait for each other when a view sets another.
         self._lock = threading.RLock()
         self._open: weakref.WeakSet[LabWidget] = weakref.WeakSet()
@@ -35,6 +39,8 @@ class Views(t.HasTraits):
         self._numbers: weakref.WeakKeyDictionary[LabWidget, int] = weakref.WeakKeyDictionary()
         self.observe(self._select, "selected_segment")
         experiment.changed = self.refresh
+        self._shown_where_it_started = experiment.watch
+        experiment.watch = self._watch
 
     def dashboard(self, number: int | None = None) -> RoundDashboard:
         """The dashboard of a finished round, by its number from 1; without one, of the latest.
@@ -42,27 +48,43 @@ class Views(t.HasTraits):
         Raises:
             DesignError: if there is no such round.
         """
-        history = self._experiment.history
+        history = self.experiment.history
         if not history:
-            raise DesignError(f"'{self._experiment.name}' has no finished round yet.")
+            raise DesignError(f"'{self.experiment.name}' has no finished round yet.")
         shown = len(history) if number is None else number
         if not 1 <= shown <= len(history):
             raise DesignError(
-                f"'{self._experiment.name}' has rounds 1 to {len(history)}, not {number}."
+                f"'{self.experiment.name}' has rounds 1 to {len(history)}, not {number}."
             )
-        view = RoundDashboard(history[shown - 1], history[: shown - 1], title=self._experiment.name)
+        view = RoundDashboard(history[shown - 1], history[: shown - 1], title=self.experiment.name)
         if number is not None:
             self._numbers[view] = number
         return self._linked(view)
 
     def tree(self) -> SegmentTree:
         """The policy tree of the latest round, whose segments can be named and registered."""
-        exp = self._experiment
+        exp = self.experiment
         return self._linked(SegmentTree(exp.history, title=exp.name, plan=exp.plan, experiment=exp))
+
+    def lab(self) -> Cockpit:
+        """The cockpit: everything about the experiment in one place. It is one widget."""
+        if self._cockpit is None:
+            self._cockpit = Cockpit(self)
+            self._cockpit.share_lock(self._lock)
+        return self._cockpit
+
+    def stay_on(self, view: RoundDashboard, number: int) -> None:
+        """Keep a dashboard on a round; on the latest one it follows what comes after."""
+        history = self.experiment.history
+        if number == len(history):
+            self._numbers.pop(view, None)
+        else:
+            self._numbers[view] = number
+        view.show(history[number - 1], history[: number - 1])
 
     def refresh(self) -> None:
         """Show what the experiment is now in every open view."""
-        exp = self._experiment
+        exp = self.experiment
         history = exp.history
         with self._lock:
             for view in tuple(self._open):
@@ -71,6 +93,14 @@ class Views(t.HasTraits):
                 elif isinstance(view, RoundDashboard):
                     number = self._numbers.get(view, len(history))
                     view.show(history[number - 1], history[: number - 1])
+            if self._cockpit is not None:
+                self._cockpit.refresh()
+
+    def _watch(self, job: Job[Round]) -> None:
+        if self._shown_where_it_started is not None:
+            self._shown_where_it_started(job)
+        if self._cockpit is not None:
+            self._cockpit.follow(job)
 
     def _linked(self, view: Any) -> Any:
         view.share_lock(self._lock)

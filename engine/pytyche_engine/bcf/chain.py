@@ -67,7 +67,9 @@ def advance(
         report: called after each call with the chain's index and the iterations done.
         enough: asked before each chunk, with the draws kept so far, whether to end here.
     """
-    state, kept, seen, done = chain.state, [], [], 0
+    state, done = chain.state, 0
+    kept: list[Draws] = []
+    seen: list[Lifts] = []
     saved, skips = _cut(state.layout.n_rows, thin)
     before = sum(map(len, chain.kept))
     for _ in range(-(-n_draws // saved)):

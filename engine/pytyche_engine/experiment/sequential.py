@@ -125,6 +125,11 @@ class SequentialExperiment:
         return self._job
 
     @property
+    def has_source(self) -> bool:
+        """Whether rounds come from a source, or have to be brought to `observe`."""
+        return self._source is not None
+
+    @property
     def seen_visitors(self) -> set[str]:
         """Ids of all visitors so far."""
         return {i for s in self._state.served for i in s.observations.visitor_id}

@@ -6,6 +6,7 @@ export type StageStatus = "done" | "current" | "todo";
 export type LampStatus = "ok" | "warn" | "bad" | "none";
 export type OptionKind = "ship" | "keep";
 export type Verdict = "SHIP" | "CONTINUE" | "STOP";
+export type Tab = "round" | "plan" | "segments" | "calibration" | "history";
 
 export interface FitSetup {
   title: string;
@@ -291,4 +292,61 @@ export interface SegmentTreeTraits {
   tree: TreeView | null;
   detail: SegmentDetailView | null;
   selected_segment: string | null;
+}
+
+export interface RoundRowView {
+  number: number;
+  n_visitors: number;
+  n_cumulative: number;
+  cells: string[];
+  arm: ArmRef;
+  lift: Interval | null;
+  n_segments: number;
+  verdict: Verdict;
+  verdict_arm: string;
+  is_calibrated: boolean;
+  converged: boolean;
+  policy_accuracy: number | null;
+  oracle_gap: number | null;
+}
+
+export interface CoverageView {
+  artifact: string;
+  quantity: string;
+  level: number;
+  n_intervals: number;
+  before: number;
+  after: number;
+  error: number;
+}
+
+export interface CockpitView {
+  title: string;
+  currency: string;
+  level: number;
+  label: string;
+  is_calibrated: boolean;
+  converged: boolean;
+  finished: number;
+  shown: number | null;
+  n_rounds: number | null;
+  next_visitors: number | null;
+  own_plan: boolean;
+  fitting: boolean;
+  busy: string;
+  problem: string;
+  frames: string[] | null;
+  n_segments: number;
+  rounds: RoundRowView[];
+  coverage: CoverageView[];
+  call: string;
+}
+
+export interface CockpitTraits {
+  state: CockpitView;
+  tab: Tab;
+  fit: string | null;
+  round: string | null;
+  plan: string | null;
+  segments: string | null;
 }
