@@ -18,6 +18,7 @@ from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.experiment.round import Round
 from pytyche_lab import commands, extension
 from pytyche_lab.magics import PytycheMagics
+from pytyche_lab.widgets import RoundDashboard
 
 YAML = """
 treatments: [control, low_promo, free_ship]
@@ -57,6 +58,10 @@ class FakeExperiment:
             raise StopIteration
         self.history += (finished_round(len(self.history)),)
         return self.history[-1]
+
+    def dashboard(self, number: int | None = None) -> RoundDashboard:
+        shown = number or len(self.history)
+        return RoundDashboard(self.history[shown - 1], self.history[: shown - 1])
 
     def observe(self, frame: pd.DataFrame) -> Round:
         self.seen.append(frame)
@@ -284,7 +289,7 @@ def test_completions(shell: InteractiveShell) -> None:
     run(shell, "%pytyche new demo")
     shell.user_ns["march"] = pd.DataFrame()
     assert completed(shell, "%pytyche ") == set(commands.COMMANDS)
-    assert completed(shell, "x = 1\n%pytyche st") == {"status"}
+    assert completed(shell, "x = 1\n%pytyche st") == {"status", "stop"}
     assert completed(shell, "%pytyche advance ") == {"demo"}
     assert completed(shell, "%pytyche show demo --") == {"--round"}
     assert completed(shell, "%pytyche advance demo --data ma") == {"march"}

@@ -107,7 +107,7 @@ export function card(tree: TreeView, plan: Layout, placed: Placed, segments: Seg
   item.append(
     h("div", { class: "lg" }, armName(only.leader, h("span", { class: "clip" }, only.leader.name)), h("span", { class: "soft" }, `P(best) ${f.probability(only.p_best)}`)),
     h("div", {}, glyph({ arm: only.arm, scale: figures.scale, zero: true, interval: only.gate, calibrated: tree.is_calibrated, height: 16, label: f.labelled(`${name}: ${only.arm.name} GATE ${mean} ${bounds}, ${only.claim}, ${f.count(only.n_visitors)} visitors`, tree) })),
-    h("div", { class: "lg" }, h("span", { class: "soft" }, `GATE, ${only.claim}`), h("span", {}, mean, " ", h("span", { class: "soft" }, bounds))),
+    h("div", { class: "lg" }, h("span", { class: "soft clip", title: "Claim" }, only.claim), h("span", {}, mean, " ", h("span", { class: "soft" }, bounds))),
   );
   return item;
 }

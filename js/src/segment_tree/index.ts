@@ -145,7 +145,7 @@ class TreeWidget {
     this.#pane.classList.toggle("dense", plan.dense);
     const box = h(
       "div",
-      { class: "tw", style: `height:${plan.height}px;min-width:${plan.width + 230}px` },
+      { class: "tw", style: `height:${plan.height}px;min-width:${plan.width + 236}px` },
       ribbons(tree, plan, this.#segments),
       h(
         "ul",
@@ -153,7 +153,7 @@ class TreeWidget {
         ...cards.map((p) => card(tree, plan, p, this.#segments, figures, { selected: selected !== null && p.node.segment === selected, found: found.has(p), stop: p.node.id === stop })),
       ),
     );
-    const legend = h("p", { class: "tleg" }, `Tint: the best arm of the leaf.${undecided ? " Dashed edge: no arm has P(best) above 0.5." : ""} Grey: a split, or control.`);
+    const legend = h("p", { class: "tleg" }, `Tint: the best arm of the leaf.${undecided ? " Dashed edge: no arm has P(best) above 0.5." : ""} Grey: a split, or control. Line: GATE and its ${f.share(tree.level)} interval.`);
     const scroll = this.#pane.querySelector(".scroll")?.scrollTop ?? 0;
     const scroller = h("div", { class: "scroll" }, box);
     this.#pane.replaceChildren(scroller, legend);

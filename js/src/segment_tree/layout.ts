@@ -68,7 +68,7 @@ export function layout(tree: TreeView, collapsed: ReadonlySet<string>): Layout {
   const n = root.leaves().length;
   const dense = n > MANY;
   const { card, gap } = dense ? LINE : ROOM;
-  const column = root.height <= 1 ? 230 : root.height === 2 ? 160 : Math.max(56, Math.min(108, 332 / root.height));
+  const column = root.height <= 1 ? 230 : root.height === 2 ? 140 : Math.max(48, Math.min(102, 282 / root.height));
   const width = LEFT + Math.max(1, root.height) * column;
   const height = n * (card + gap) + FIRST_LABEL - gap;
   const points = cluster<TreeNodeView>()
