@@ -46,12 +46,13 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-class Figure(alt.LayerChart):
-    """An Altair layer chart; ``data`` is the frame of what is drawn.
+class _Shown:
+    """Shows a chart in a notebook as an interactive one, and as a picture where it cannot run."""
 
-    Every method of Altair works on it (``properties``, ``interactive``, ``save``). In a
-    notebook it shows as an interactive chart, and as a picture where that cannot run.
-    """
+    description: Any
+
+    def to_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super().to_dict(*args, **kwargs)  # type: ignore[misc]  # Altair's
 
     def __repr__(self) -> str:
         return str(self.description)
@@ -67,6 +68,39 @@ class Figure(alt.LayerChart):
             "image/svg+xml": svg,
             "text/plain": repr(self),
         }
+
+
+class Figure(_Shown, alt.LayerChart):
+    """An Altair layer chart; ``data`` is the frame of what is drawn.
+
+    Every method of Altair works on it (``properties``, ``interactive``, ``save``). In a
+    notebook it shows as an interactive chart, and as a picture where that cannot run.
+    """
+
+
+class Panels(_Shown, alt.VConcatChart):
+    """Several charts over one another; ``data`` is the frame of what is drawn in all of them."""
+
+
+def panels(
+    data: pd.DataFrame, charts: list[alt.HConcatChart], *, title: str, subtitle: str, words: str
+) -> Panels:
+    """Put charts over one another.
+
+    Args:
+        data: what is drawn, one row a mark.
+        charts: from top to bottom, each with rows of its own from ``data``.
+        title: what is shown.
+        subtitle: how to read it.
+        words: the numbers as text, for a terminal and for screen readers.
+    """
+    made = Panels(data=data, vconcat=charts)
+    return made.properties(
+        title={"text": title, "subtitle": subtitle},
+        description=f"{title}\n{words}",
+        config=_CONFIG,
+        spacing=18,
+    )
 
 
 def figure(
