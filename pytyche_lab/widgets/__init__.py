@@ -3,10 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytyche_lab.widgets.cell_plan import CellPlan as CellPlan
     from pytyche_lab.widgets.fit_progress import FitProgress as FitProgress
     from pytyche_lab.widgets.round_dashboard import RoundDashboard as RoundDashboard
 
-_HOME = {"FitProgress": "fit_progress", "RoundDashboard": "round_dashboard"}
+_HOME = {
+    "CellPlan": "cell_plan",
+    "FitProgress": "fit_progress",
+    "RoundDashboard": "round_dashboard",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -41,13 +41,13 @@ def round_view(finished: Round, title: str) -> RoundView:
         "fit_seconds": finished.fit_seconds,
         "is_calibrated": analysis.is_calibrated,
         "converged": analysis.converged,
-        "arms": [_arm(name, arms) for name in arms],
+        "arms": [arm_ref(name, arms) for name in arms],
         "health": lamps(finished),
         "notices": list(finished.observations.notices),
         "decision": {
             "verdict": verdict.decision.value,
-            "arm": _arm(verdict.treatment, arms),
-            "lift": _interval(verdict.lift),
+            "arm": arm_ref(verdict.treatment, arms),
+            "lift": interval_view(verdict.lift),
             "p_positive": verdict.probability_positive,
             "p_best": verdict.probability_best,
             "loss_if_shipped": verdict.expected_loss_if_shipped,
@@ -56,9 +56,9 @@ def round_view(finished: Round, title: str) -> RoundView:
             "reason": verdict.reason,
         },
         "routing": {
-            "best_arm": _arm(search.best_arm, arms),
+            "best_arm": arm_ref(search.best_arm, arms),
             "n_segments": len(search.segments),
-            "value": _interval(search.value_of_targeting),
+            "value": interval_view(search.value_of_targeting),
             "pays": search.targeting_pays,
         },
         "options": _options(finished),
@@ -87,8 +87,8 @@ def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:
             {
                 "number": index + 1,
                 "n_visitors": len(past.observations),
-                "arm": _arm(arm, past.plan.arms),
-                "lift": None if found is None else _interval(found.lift),
+                "arm": arm_ref(arm, past.plan.arms),
+                "lift": None if found is None else interval_view(found.lift),
                 "n_segments": len(past.analysis.segments),
                 "verdict": verdict.decision.value,
                 "verdict_arm": verdict.treatment,
@@ -100,17 +100,19 @@ def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:
     return views
 
 
-def _arm(name: str, arms: Sequence[str]) -> ArmRef:
+def arm_ref(name: str, arms: Sequence[str]) -> ArmRef:
+    """An arm with its place among the arms."""
     return {"name": name, "slot": arms.index(name)}
 
 
-def _interval(estimate: Estimate) -> Interval:
+def interval_view(estimate: Estimate) -> Interval:
+    """An estimate as its mean and interval."""
     return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
 
 
 def _finite_interval(estimate: Estimate) -> Interval | None:
     known = all(map(math.isfinite, (estimate.mean, estimate.low, estimate.high)))
-    return _interval(estimate) if known else None
+    return interval_view(estimate) if known else None
 
 
 def _finite(value: float | None) -> float | None:
@@ -124,10 +126,10 @@ def _options(finished: Round) -> list[OptionView]:
     options: list[OptionView] = [
         {
             "kind": "ship",
-            "arm": _arm(c.treatment, arms),
+            "arm": arm_ref(c.treatment, arms),
             "recommended": c.treatment == verdict.treatment and verdict.decision == "SHIP",
             "best": c.treatment == analysis.search.best_arm,
-            "lift": _interval(c.lift),
+            "lift": interval_view(c.lift),
             "p_positive": c.probability_positive,
             "loss": verdict.expected_loss_if_shipped
             if c.treatment == verdict.treatment
@@ -137,7 +139,7 @@ def _options(finished: Round) -> list[OptionView]:
     ]
     keep: OptionView = {
         "kind": "keep",
-        "arm": _arm(arms[0], arms),
+        "arm": arm_ref(arms[0], arms),
         "recommended": verdict.decision == "STOP",
         "best": analysis.search.best_arm == arms[0],
         "lift": None,
@@ -149,15 +151,16 @@ def _options(finished: Round) -> list[OptionView]:
     )
 
 
-def _only_arm(cell: Cell, arms: Sequence[str]) -> ArmRef | None:
+def only_arm(cell: Cell, arms: Sequence[str]) -> ArmRef | None:
+    """The arm of a cell that serves one arm only."""
     match cell.policy:
         case BaselinePolicy():
-            return _arm(arms[0], arms)
+            return arm_ref(arms[0], arms)
         case UniformPolicy((only,)):
-            return _arm(only, arms)
+            return arm_ref(only, arms)
         case MixPolicy(shares, rule) if not rule.clauses:
             served = [arm for arm, share in shares.items() if share]
-            return _arm(served[0], arms) if len(served) == 1 else None
+            return arm_ref(served[0], arms) if len(served) == 1 else None
         case _:
             return None
 
@@ -169,7 +172,7 @@ _SHARES = {
 }
 
 
-def _policy_words(cell: Cell, arms: Sequence[str]) -> str:
+def policy_words(cell: Cell, arms: Sequence[str]) -> str:
     """The policy in fewer words than the plan's table has room for."""
     match cell.policy:
         case BaselinePolicy():
@@ -188,26 +191,26 @@ def _cell(seen: CellObservation, finished: Round) -> CellView:
     cell = next((c for c in finished.plan.cells if c.id == seen.id), None)
     return {
         "id": seen.id,
-        "arm": None if cell is None else _only_arm(cell, finished.plan.arms),
-        "policy": seen.policy if cell is None else _policy_words(cell, finished.plan.arms),
+        "arm": None if cell is None else only_arm(cell, finished.plan.arms),
+        "policy": seen.policy if cell is None else policy_words(cell, finished.plan.arms),
         "n_visitors": seen.n_visitors,
         "recorded": seen.cell_recorded,
         "share": seen.n_visitors / max(1, len(finished.observations)),
         "observed_rpv": _finite(seen.observed_rpv),
         "observed_lift": _finite(seen.observed_lift),
-        "model_rpv": None if seen.model_rpv is None else _interval(seen.model_rpv),
-        "model_lift": None if seen.model_lift is None else _interval(seen.model_lift),
+        "model_rpv": None if seen.model_rpv is None else interval_view(seen.model_rpv),
+        "model_lift": None if seen.model_lift is None else interval_view(seen.model_lift),
     }
 
 
 def _comparison(c: Comparison, arms: Sequence[str]) -> ComparisonView:
     return {
-        "arm": _arm(c.treatment, arms),
+        "arm": arm_ref(c.treatment, arms),
         "control": c.control,
-        "lift": _interval(c.lift),
+        "lift": interval_view(c.lift),
         "relative_lift": _finite_interval(c.relative_lift),
-        "conversion_part": _interval(c.conversion_part),
-        "severity_part": _interval(c.severity_part),
+        "conversion_part": interval_view(c.conversion_part),
+        "severity_part": interval_view(c.severity_part),
         "p_positive": c.probability_positive,
         "observed_lift": _finite(c.observed_lift),
         "aipw_lift": _finite(c.aipw_lift),
@@ -224,11 +227,11 @@ def _segment(s: Segment, arms: Sequence[str]) -> SegmentView:
         "share": s.population_share,
         "n_visitors": s.n_visitors,
         "n_converted": s.n_converted,
-        "arm": _arm(s.gate_arm, arms),
-        "gate": _interval(s.gates[s.gate_arm]),
-        "leader": _arm(s.leader, arms),
+        "arm": arm_ref(s.gate_arm, arms),
+        "gate": interval_view(s.gates[s.gate_arm]),
+        "leader": arm_ref(s.leader, arms),
         "p_best": s.arm_best_probabilities[s.leader],
-        "recommended": _arm(s.recommended_arm, arms),
+        "recommended": arm_ref(s.recommended_arm, arms),
         "claim": s.claim_level.label,
         "stability": _finite(s.stability_score),
     }
