@@ -132,7 +132,7 @@ def _receivers(plan: Plan, cell: Cell) -> list[Cell]:
 
 
 def _weighted(cells: Sequence[Cell], weights: Mapping[str, float], edited: str) -> Iterator[Cell]:
-    """The cells with these weights, to nine decimals; the largest of the others takes what rounding left."""
+    """The cells with these weights; the largest of the others takes what rounding left."""
     rounded = {name: max(0.0, round(weight, 9)) for name, weight in weights.items()}
     absorbs = max((n for n in rounded if n != edited), key=lambda n: rounded[n], default=edited)
     rounded[absorbs] = max(0.0, round(rounded[absorbs] + 1 - sum(rounded.values()), 9))
@@ -297,7 +297,7 @@ def changes(plan: Plan, recommended: Plan) -> str:
         for c in plan.cells
         if c.id in then and abs(c.weight - then[c.id].weight) > WEIGHT_TOLERANCE
     }
-    for name, points in sorted(moved.items(), key=lambda item: -abs(item[1])):
+    for name, points in sorted(moved.items(), key=lambda item: -round(abs(item[1]), 6)):
         size = f"{abs(points):.1f}".removesuffix(".0")
         unit = "point" if size == "1" else "points"
         parts.append(f"{name.capitalize()} {size} {unit} {'higher' if points > 0 else 'lower'}")
