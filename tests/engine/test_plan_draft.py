@@ -94,7 +94,8 @@ def test_accept_hands_the_plan_to_the_experiment_and_begins_anew(tmp_path):
     draft.add(hypothesis_cell("mine", "everyone", "free_ship", 0.1))
     accepted = draft.accept()
     assert exp.plan == accepted == draft.plan
-    assert draft.accepted is not None and draft.accepted.revision == 2
+    assert draft.accepted is not None
+    assert draft.accepted.revision == 2
     assert not draft.can_undo
     assert open_experiment(tmp_path / "exp").draft.plan == accepted
     draft.reopen()

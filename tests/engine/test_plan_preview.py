@@ -1,5 +1,6 @@
 """What a plan is expected to do, against figures worked out in other ways."""
 
+import itertools
 import time
 from dataclasses import replace
 
@@ -82,11 +83,14 @@ def test_regret_is_the_difference_to_the_recommendation_and_adds_up_over_cells()
     looked = seen()
     found = preview(edited(), plan(), looked)
     before = preview(plan(), plan(), looked)
-    assert found.rpv and found.regret and before.rpv
+    assert found.rpv
+    assert found.regret
+    assert before.rpv
     assert found.regret.mean == pytest.approx(before.rpv.mean - found.rpv.mean)
     assert found.regret_in_all == pytest.approx(100_000 * found.regret.mean)
     assert sum(c.regret_in_all for c in found.cells) == pytest.approx(found.regret_in_all)
-    assert before.regret and before.regret.mean == pytest.approx(0)
+    assert before.regret
+    assert before.regret.mean == pytest.approx(0)
 
 
 def test_a_cell_costs_what_its_visitors_would_have_had_in_optimized():
@@ -136,10 +140,13 @@ def test_the_detectable_effect_is_found_with_80_percent_power():
 def test_what_cannot_be_known_is_none():
     none = preview(edited(), plan(), None)
     assert [c.n_visitors for c in none.cells] == pytest.approx([5000, 15_000, 10_000, 70_000])
-    assert {c.rpv for c in none.cells} == {None} and none.rpv is None and none.regret is None
+    assert {c.rpv for c in none.cells} == {None}
+    assert none.rpv is None
+    assert none.regret is None
     looked = seen()
     no_round = preview(replace(edited(), n_visitors=None), plan(None), looked)
-    assert no_round.regret is not None and no_round.regret_in_all is None
+    assert no_round.regret is not None
+    assert no_round.regret_in_all is None
     assert {c.detectable for c in no_round.cells} == {None}
     poor = replace(
         looked,
@@ -150,7 +157,9 @@ def test_what_cannot_be_known_is_none():
     assert {c.detectable for c in preview(edited(), plan(), poor).cells} == {None}
     nothing = edit.with_weight(edited(), "mine", 0.0, FLOORS)
     own = next(c for c in preview(nothing, plan(), looked).cells if c.id == "mine")
-    assert own.regret is None and own.detectable is None and own.rpv is not None
+    assert own.regret is None
+    assert own.detectable is None
+    assert own.rpv is not None
 
 
 def test_overlaps_say_how_much_of_each_segment_a_rule_covers():
@@ -171,7 +180,8 @@ def test_a_distribution_counts_everyone_who_has_a_value():
     assert found is not None
     assert sum(found.counts) == len(values)
     assert found.middle == pytest.approx(values.median())
-    assert found.low > values.min() and found.high < values.max()
+    assert found.low > values.min()
+    assert found.high < values.max()
     empty = replace(looked.observations, features=pd.DataFrame({"depth": [np.nan] * N}))
     assert distribution(replace(looked, observations=empty), "depth") is None
 
@@ -185,7 +195,7 @@ def test_an_edit_of_200_segments_is_answered_at_once():
             Rule((Threshold("depth", ">", low), Threshold("depth", "<=", high))),
             {"control": 1.0},
         )
-        for i, (low, high) in enumerate(zip(cuts[:-1], cuts[1:], strict=True))
+        for i, (low, high) in enumerate(itertools.pairwise(cuts))
     )
     start = plan()
     start = replace(
