@@ -21,7 +21,8 @@ from pytyche_lab.widgets.schema import (
     RefusedView,
     RouteView,
 )
-from pytyche_lab.widgets.snapshots import arm_ref, interval_view, only_arm, policy_words
+from pytyche_lab.widgets.snapshots import only_arm, policy_words
+from pytyche_lab.widgets.values import arm_ref, interval
 
 _SET_BY = {
     "thompson": "Thompson",
@@ -245,4 +246,4 @@ def _mix(shares: Mapping[str, float]) -> str:
 
 
 def _interval(estimate: Estimate | None) -> Interval | None:
-    return None if estimate is None else interval_view(estimate)
+    return None if estimate is None else interval(estimate)

@@ -1,10 +1,8 @@
 """A finished round as the plain JSON values that the dashboard draws."""
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from pytyche_engine.contracts import BaselinePolicy, Cell, Estimate, MixPolicy, Segment
+from pytyche_engine.contracts import BaselinePolicy, Cell, MixPolicy, Segment
 from pytyche_engine.contracts.cells import TreePolicy, UniformPolicy
 from pytyche_engine.contracts.decisions import CellObservation, Comparison
 from pytyche_engine.experiment import Round
@@ -14,15 +12,12 @@ from pytyche_lab.widgets.schema import (
     CellView,
     ComparisonView,
     HistoryView,
-    Interval,
     OptionView,
     RoundView,
     SegmentView,
     TruthView,
 )
-
-if TYPE_CHECKING:
-    pass
+from pytyche_lab.widgets.values import arm_ref, finite, finite_interval, interval
 
 
 def round_view(finished: Round, title: str) -> RoundView:
@@ -47,7 +42,7 @@ def round_view(finished: Round, title: str) -> RoundView:
         "decision": {
             "verdict": verdict.decision.value,
             "arm": arm_ref(verdict.treatment, arms),
-            "lift": interval_view(verdict.lift),
+            "lift": interval(verdict.lift),
             "p_positive": verdict.probability_positive,
             "p_best": verdict.probability_best,
             "loss_if_shipped": verdict.expected_loss_if_shipped,
@@ -58,7 +53,7 @@ def round_view(finished: Round, title: str) -> RoundView:
         "routing": {
             "best_arm": arm_ref(search.best_arm, arms),
             "n_segments": len(search.segments),
-            "value": interval_view(search.value_of_targeting),
+            "value": interval(search.value_of_targeting),
             "pays": search.targeting_pays,
         },
         "options": _options(finished),
@@ -88,7 +83,7 @@ def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:
                 "number": index + 1,
                 "n_visitors": len(past.observations),
                 "arm": arm_ref(arm, past.plan.arms),
-                "lift": None if found is None else interval_view(found.lift),
+                "lift": None if found is None else interval(found.lift),
                 "n_segments": len(past.analysis.segments),
                 "verdict": verdict.decision.value,
                 "verdict_arm": verdict.treatment,
@@ -98,25 +93,6 @@ def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:
             }
         )
     return views
-
-
-def arm_ref(name: str, arms: Sequence[str]) -> ArmRef:
-    """An arm with its place among the arms."""
-    return {"name": name, "slot": arms.index(name)}
-
-
-def interval_view(estimate: Estimate) -> Interval:
-    """An estimate as its mean and interval."""
-    return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
-
-
-def _finite_interval(estimate: Estimate) -> Interval | None:
-    known = all(map(math.isfinite, (estimate.mean, estimate.low, estimate.high)))
-    return interval_view(estimate) if known else None
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else value
 
 
 def _options(finished: Round) -> list[OptionView]:
@@ -129,7 +105,7 @@ def _options(finished: Round) -> list[OptionView]:
             "arm": arm_ref(c.treatment, arms),
             "recommended": c.treatment == verdict.treatment and verdict.decision == "SHIP",
             "best": c.treatment == analysis.search.best_arm,
-            "lift": interval_view(c.lift),
+            "lift": interval(c.lift),
             "p_positive": c.probability_positive,
             "loss": verdict.expected_loss_if_shipped
             if c.treatment == verdict.treatment
@@ -196,10 +172,10 @@ def _cell(seen: CellObservation, finished: Round) -> CellView:
         "n_visitors": seen.n_visitors,
         "recorded": seen.cell_recorded,
         "share": seen.n_visitors / max(1, len(finished.observations)),
-        "observed_rpv": _finite(seen.observed_rpv),
-        "observed_lift": _finite(seen.observed_lift),
-        "model_rpv": None if seen.model_rpv is None else interval_view(seen.model_rpv),
-        "model_lift": None if seen.model_lift is None else interval_view(seen.model_lift),
+        "observed_rpv": finite(seen.observed_rpv),
+        "observed_lift": finite(seen.observed_lift),
+        "model_rpv": None if seen.model_rpv is None else interval(seen.model_rpv),
+        "model_lift": None if seen.model_lift is None else interval(seen.model_lift),
     }
 
 
@@ -207,14 +183,14 @@ def _comparison(c: Comparison, arms: Sequence[str]) -> ComparisonView:
     return {
         "arm": arm_ref(c.treatment, arms),
         "control": c.control,
-        "lift": interval_view(c.lift),
-        "relative_lift": _finite_interval(c.relative_lift),
-        "conversion_part": interval_view(c.conversion_part),
-        "severity_part": interval_view(c.severity_part),
+        "lift": interval(c.lift),
+        "relative_lift": finite_interval(c.relative_lift),
+        "conversion_part": interval(c.conversion_part),
+        "severity_part": interval(c.severity_part),
         "p_positive": c.probability_positive,
-        "observed_lift": _finite(c.observed_lift),
-        "aipw_lift": _finite(c.aipw_lift),
-        "aipw_se": _finite(c.aipw_se),
+        "observed_lift": finite(c.observed_lift),
+        "aipw_lift": finite(c.aipw_lift),
+        "aipw_se": finite(c.aipw_se),
         "claim": c.claim_level.label,
     }
 
@@ -228,12 +204,12 @@ def _segment(s: Segment, arms: Sequence[str]) -> SegmentView:
         "n_visitors": s.n_visitors,
         "n_converted": s.n_converted,
         "arm": arm_ref(s.gate_arm, arms),
-        "gate": interval_view(s.gates[s.gate_arm]),
+        "gate": interval(s.gates[s.gate_arm]),
         "leader": arm_ref(s.leader, arms),
         "p_best": s.arm_best_probabilities[s.leader],
         "recommended": arm_ref(s.recommended_arm, arms),
         "claim": s.claim_level.label,
-        "stability": _finite(s.stability_score),
+        "stability": finite(s.stability_score),
     }
 
 

@@ -341,8 +341,9 @@ class PlanDraft:
 
     def dismiss(self, field: str) -> None:
         """Forget what was typed into a field: what holds is shown again."""
-        with self._changing():
-            self._refused.pop(field, None)
+        if field in self._refused:
+            with self._changing():
+                self._refused.pop(field, None)
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call a function after every change, in the thread that made it; the return ends that."""

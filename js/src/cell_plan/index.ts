@@ -25,7 +25,7 @@ function header(view: View): HTMLElement {
   const redo = button("Redo", "redo", "Ctrl Shift Z");
   view.bind((plan) => {
     const accepted = plan.accepted_at !== "";
-    state.replaceChildren(accepted ? chip(`Accepted, revision ${plan.revision}`, "ok") : chip(`Draft, revision ${plan.revision}`, "on", "pencil"));
+    state.replaceChildren(accepted ? chip(`Accepted, revision ${plan.revision}`, "ok") : chip(`Draft, revision ${plan.revision}`, "on", "pen"));
     undo.disabled = !plan.can_undo;
     redo.disabled = !plan.can_redo;
   });
@@ -96,7 +96,9 @@ function render({ model, el, signal }: RenderProps<CellPlanTraits>): () => void 
     const key = document.activeElement instanceof HTMLElement && root.contains(document.activeElement) ? document.activeElement.dataset["key"] : undefined;
     view.unbind();
     root.setAttribute("aria-label", view.setup.title);
+    view.building = true;
     page.replaceChildren(header(view), strip(view), h("div", { class: "planwrap" }, planTable(view)), notes(view), footer(view, showCode));
+    view.building = false;
     if (code) page.append(codePanel(view));
     drawn = shape(view);
     rove();

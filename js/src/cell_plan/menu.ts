@@ -14,8 +14,9 @@ export function menuButton(label: string, key: string, look: Child, looks: strin
   let menu: HTMLElement | null = null;
 
   const close = (focus: boolean) => {
-    menu?.remove();
-    menu = null;
+    const closed = menu;
+    menu = null; // first: taking away what has the focus asks to close again
+    closed?.remove();
     button.setAttribute("aria-expanded", "false");
     if (focus) button.focus();
   };

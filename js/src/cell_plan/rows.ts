@@ -180,12 +180,16 @@ function name(view: View, cell: PlanCellView): HTMLElement {
 
 export function rename(view: View, id: string): void {
   view.renaming = id;
+  view.typedName = view.refused(`name/${id}`)?.text ?? id;
   view.rebuild();
 }
 
 function nameField(view: View, id: string): HTMLElement {
   const input = h("input", { class: "pt-in", "aria-label": `New name for ${id}`, "data-key": `name/${id}`, autocomplete: "off" });
-  input.value = view.refused(`name/${id}`)?.text ?? id;
+  input.value = view.typedName;
+  input.addEventListener("input", () => {
+    view.typedName = input.value;
+  });
   let done = false;
   const end = (send: boolean) => {
     if (done) return;
@@ -203,7 +207,9 @@ function nameField(view: View, id: string): HTMLElement {
       end(false);
     }
   });
-  input.addEventListener("blur", () => end(true));
+  input.addEventListener("blur", () => {
+    if (!view.building) end(true);
+  });
   queueMicrotask(() => {
     input.focus();
     input.select();

@@ -27,8 +27,11 @@ export class View {
   readonly open = new Set<string>();
   /** The cell whose controls are in the tab order. */
   active = "";
-  /** The cell whose name is being typed. */
+  /** The cell whose name is being typed, and what was typed so far. */
   renaming = "";
+  typedName = "";
+  /** Parts that are taken away while the page is built anew lose the focus, but nobody left them. */
+  building = false;
   #bound: ((plan: PlanView) => void)[] = [];
   #waiting: Message | null = null;
   #timer = 0;
