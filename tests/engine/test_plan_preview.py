@@ -162,6 +162,20 @@ def test_what_cannot_be_known_is_none():
     assert own.rpv is not None
 
 
+def test_it_reads_as_a_table():
+    found = preview(edited(), plan(), seen())
+    lines = repr(found).splitlines()
+    assert "expected RPV (80% CI)" in lines[0]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        *(cell.id for cell in edited().cells),
+        "all",
+    ]
+    assert f"{found.rpv.mean:.4f} [{found.rpv.low:.4f}, {found.rpv.high:.4f}]" in lines[-1]
+    assert "100,000" in lines[-1]
+    assert "—" in repr(preview(edited(), plan(), None))
+    assert found._repr_html_().startswith("<table")
+
+
 def test_overlaps_say_how_much_of_each_segment_a_rule_covers():
     looked = seen()
     policy = plan().cells[2].policy

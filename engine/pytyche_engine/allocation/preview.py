@@ -6,7 +6,7 @@ a weighted mean over that sample, so that an answer takes milliseconds.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any
@@ -16,9 +16,11 @@ from jaxtyping import Bool, Float, Int
 
 from pytyche_engine.contracts.cells import Cell, MixPolicy, Policy, TreePolicy, UniformPolicy
 from pytyche_engine.contracts.estimates import INTERVAL_LEVEL, Estimate
+from pytyche_engine.contracts.money import amount, signed
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.rules import Rule
+from pytyche_engine.contracts.tables import Table
 
 POWER = 0.8
 SIGNIFICANCE = 0.05
@@ -125,7 +127,7 @@ class Overlap:
     share: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PlanPreview:
     """What is expected of a plan; see `CellPreview`.
 
@@ -140,6 +142,51 @@ class PlanPreview:
     rpv: Estimate | None = None
     regret: Estimate | None = None
     regret_in_all: float | None = None
+
+    def table(self) -> Table:
+        """One row a cell, and one for the whole plan. Money is per visitor."""
+        rows = [
+            (
+                c.id,
+                _or_dash(c.n_visitors, "{:,.0f}"),
+                _with_interval(c.rpv, amount),
+                _with_interval(c.regret, signed),
+                _or_dash(c.detectable, "{:.4f}"),
+                c.detectable_between,
+            )
+            for c in self.cells
+        ]
+        n = [c.n_visitors for c in self.cells if c.n_visitors is not None]
+        rpv, regret = _with_interval(self.rpv, amount), _with_interval(self.regret, signed)
+        rows.append(("all", _or_dash(sum(n) if n else None, "{:,.0f}"), rpv, regret, "", ""))
+        level = "80%" if self.rpv is None else f"{self.rpv.level:.0%}"
+        return Table(
+            (
+                "cell",
+                "visitors",
+                f"expected RPV ({level} CI)",
+                f"regret ({level} CI)",
+                "detectable lift",
+                "between",
+            ),
+            rows,
+        )
+
+    def __repr__(self) -> str:
+        return self.table().text()
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+
+def _with_interval(estimate: Estimate | None, write: Callable[[float], str]) -> str:
+    if estimate is None:
+        return "—"
+    return f"{write(estimate.mean)} [{write(estimate.low)}, {write(estimate.high)}]"
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "—" if value is None else form.format(value)
 
 
 def _forget_oldest(kept: dict[Any, Any]) -> None:

@@ -73,7 +73,7 @@ function shape(view: View): string {
     c.hypothesis?.clauses.map((clause) => [clause.feature, clause.kind, clause.side, clause.levels, clause.includes_missing]),
     c.routes.map((route) => [route.segment, route.name]),
   ]);
-  return JSON.stringify([cells, plan.accepted_at, plan.current, view.renaming, view.setup]);
+  return JSON.stringify([cells, plan.accepted_at, plan.current, view.renaming]);
 }
 
 function spoken(plan: PlanView): string {

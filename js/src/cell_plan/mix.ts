@@ -7,9 +7,9 @@ import type { ArmRef, PlanCellView, RouteView } from "../shared/schema";
 import { table } from "../shared/table";
 import { percentField, refusal, type View } from "./view";
 
-/** A share without needless decimals: "33.3", "50". */
+/** A share without needless decimals: "33.3", "50". Hundreds are written at every edit. */
 function percent(share: number): string {
-  return f.plain(100 * share, 1).replace(/\.0$/, "");
+  return (100 * share).toFixed(1).replace(/\.0$/, "");
 }
 
 /** A stacked bar of arm shares that says its numbers. */
@@ -53,22 +53,23 @@ export function mix(view: View, id: string): HTMLElement {
 export function mixes(view: View, id: string): HTMLElement {
   const { arms } = view.setup;
   const routes = view.cell(id)?.routes ?? [];
-  const now = (segment: string): RouteView | undefined => view.cell(id)?.routes.find((r) => r.segment === segment);
-  const messages: HTMLElement[] = [];
+  const now = (segment: string): RouteView | undefined => view.route(id, segment);
+  const [message, describedBy] = refusal(view, `share/${id}/`, id, () => "Leave the shares as they were");
   const rows = routes.map((route, i) => {
     const drawn = h("div");
     const setBy = h("span", { class: "soft" });
-    view.bindCell(id, () => {
+    let shown = "";
+    view.bind(() => {
       const found = now(route.segment);
-      if (!found) return;
+      const state = found ? found.shares.join() : shown;
+      if (!found || state === shown) return;
+      shown = state;
       drawn.replaceChildren(bar(arms, found.shares));
       setBy.textContent = found.set_by;
     });
     const numbers = arms.map((arm, k) => {
       const name = `share/${id}/${route.segment}/${k}`;
       const value = () => percent(now(route.segment)?.shares[k] ?? 0);
-      const [message, describedBy] = refusal(view, name, id, () => `Put ${value()}% back`);
-      messages.push(message);
       const [box, input] = percentField(view, {
         name,
         label: `${arm.name} share in ${route.name}, percent`,
@@ -108,7 +109,7 @@ export function mixes(view: View, id: string): HTMLElement {
     rows,
   );
   walk(grid);
-  return h("div", { class: "mixbox" }, h("div", { class: "mixscroll" }, grid), ...messages);
+  return h("div", { class: "mixbox" }, h("div", { class: "mixscroll" }, grid), message);
 }
 
 /** Arrows walk the numbers; one of them is in the tab order. */

@@ -3,7 +3,7 @@
 import { h } from "../shared/dom";
 import { statusIcon } from "../shared/icons";
 import type { Model } from "../shared/model";
-import type { CellPlanTraits, ClauseView, PlanCellView, PlanSetup, PlanView } from "../shared/schema";
+import type { CellPlanTraits, ClauseView, PlanCellView, PlanSetup, PlanView, RouteView } from "../shared/schema";
 
 /** What the browser asks of Python. `field` is where a refusal is to be shown, `text` what was typed. */
 export type Message =
@@ -33,6 +33,8 @@ export class View {
   /** Parts that are taken away while the page is built anew lose the focus, but nobody left them. */
   building = false;
   #bound: ((plan: PlanView) => void)[] = [];
+  #routesOf: PlanView | null = null;
+  readonly #routes = new Map<string, RouteView>();
   #waiting: Message | null = null;
   #timer = 0;
   readonly #rebuild: () => void;
@@ -54,6 +56,18 @@ export class View {
 
   cell(id: string): PlanCellView | undefined {
     return this.plan.cells.find((cell) => cell.id === id);
+  }
+
+  /** A segment's part in a cell with a policy tree. */
+  route(id: string, segment: string): RouteView | undefined {
+    if (this.#routesOf !== this.plan) {
+      this.#routesOf = this.plan;
+      this.#routes.clear();
+      for (const cell of this.plan.cells) {
+        for (const route of cell.routes) this.#routes.set(JSON.stringify([cell.id, route.segment]), route);
+      }
+    }
+    return this.#routes.get(JSON.stringify([id, segment]));
   }
 
   /** Keep a part of the page up to date: called now and with every later plan. */
@@ -123,8 +137,9 @@ export class View {
     window.clearTimeout(this.#timer);
   }
 
+  /** What was refused in a field, or in one of those whose names begin with this and a slash. */
   refused(field: string): PlanView["refused"][number] | undefined {
-    return this.plan.refused.find((one) => one.field === field);
+    return this.plan.refused.find((one) => one.field === field || (field.endsWith("/") && one.field.startsWith(field)));
   }
 }
 
@@ -134,18 +149,24 @@ export function nameOf(cell: { id: string; role: string }): string {
 
 let ids = 0;
 
-/** What was refused in a field, beside it; hidden while nothing was. Returns it and its id. */
+/**
+ * What was refused in a field, beside it; hidden while nothing was. Returns it and its id.
+ * Many fields of a table share one: then `field` is what their names begin with.
+ */
 export function refusal(view: View, field: string, cell: string, back: () => string): [HTMLElement, string] {
   ids += 1;
   const id = `pt-msg-${ids}`;
   const strong = h("b");
   const rest = h("span");
   const undo = h("button", { class: "link", type: "button" });
-  undo.addEventListener("click", () => view.send({ kind: "dismiss", field, cell }));
-  const box = h("p", { class: "pt-msg", id }, statusIcon("bad", 14), h("span", {}, strong, " ", rest, " ", undo));
+  undo.addEventListener("click", () => {
+    const refused = view.refused(field);
+    if (refused) view.send({ kind: "dismiss", field: refused.field, cell });
+  });
+  const box = h("p", { class: "pt-msg", id, hidden: true }, statusIcon("bad", 14), h("span", {}, strong, " ", rest, " ", undo));
   view.bind(() => {
     const refused = view.refused(field);
-    box.hidden = refused === undefined;
+    if (box.hidden !== (refused === undefined)) box.hidden = refused === undefined;
     if (!refused) return;
     strong.textContent = refused.strong;
     rest.textContent = refused.rest;
@@ -168,8 +189,15 @@ export function field(
     spellcheck: "false",
   });
   let dirty = false;
+  let shown: string | null = null;
   const show = () => {
     const refused = view.refused(options.name);
+    const text = refused?.text ?? options.value();
+    // Hundreds of fields hear of every edit, and most have nothing to change.
+    const state = `${refused !== undefined}/${text}`;
+    if (state === shown || dirty) return;
+    shown = state;
+    input.value = text;
     input.classList.toggle("bad", refused !== undefined);
     if (refused) input.setAttribute("aria-invalid", "true");
     else input.removeAttribute("aria-invalid");
@@ -177,7 +205,6 @@ export function field(
       if (refused) input.setAttribute("aria-describedby", options.describedBy);
       else input.removeAttribute("aria-describedby");
     }
-    if (!dirty) input.value = refused?.text ?? options.value();
   };
   input.addEventListener("input", () => {
     dirty = true;
@@ -185,6 +212,7 @@ export function field(
   const commit = () => {
     if (!dirty) return;
     dirty = false;
+    shown = null;
     options.send(input.value);
   };
   input.addEventListener("change", commit);
@@ -193,6 +221,7 @@ export function field(
     if (event.key !== "Escape") return;
     event.stopPropagation();
     dirty = false;
+    shown = null;
     if (view.refused(options.name)) view.send({ kind: "dismiss", field: options.name, cell: options.cell });
     input.value = options.value();
   });
