@@ -28,7 +28,7 @@ from pytyche_lab.setup_check import SetupReport
 
 if TYPE_CHECKING:
     from pytyche_engine.experiment.sequential import SequentialExperiment
-    from pytyche_lab.widgets import RoundDashboard
+    from pytyche_lab.widgets import CellPlan, RoundDashboard
 
 STARTER: dict[str, Any] = {
     "treatments": ["control", "low_promo", "free_ship"],
@@ -94,6 +94,8 @@ class PytycheMagics(Magics):
                     return self._new(given, cell)
                 case "plan":
                     return self._plan(given)
+                case "edit":
+                    return self._edit(given)
                 case "advance":
                     return self._advance(given, local_ns or {})
                 case "status":
@@ -120,6 +122,11 @@ class PytycheMagics(Magics):
 
     def _plan(self, given: Namespace) -> Plan:
         return self._named(given.name).plan
+
+    def _edit(self, given: Namespace) -> "CellPlan":
+        from pytyche_lab.widgets import CellPlan
+
+        return CellPlan(self._named(given.name))
 
     def _advance(self, given: Namespace, local_ns: dict[str, Any]) -> Round:
         experiment = self._named(given.name)

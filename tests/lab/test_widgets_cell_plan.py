@@ -83,6 +83,7 @@ def test_two_editors_of_one_experiment_show_the_same(editor: CellPlan):
     say(other, kind="undo")
     assert held(editor) == {"control": 0.5, "explore": 0.5}
     other.close()
+    other.close()
     weight(editor, "control", "45")
     assert held(editor)["control"] == 0.45
 

@@ -228,11 +228,12 @@ def preview(plan: Plan, recommended: Plan, seen: SeenVisitors | None) -> PlanPre
     if optimized is not None:
         for name in weight:
             r = share.get(name, 0.0)
-            cost[name] = (
+            spent = (
                 r * before.get(name, optimized)
                 - weight[name] * value[name]
                 + (weight[name] - r) * optimized
             )
+            cost[name] = np.round(spent, 12) + 0.0  # rounding errors are no money, nor have a sign
     control = next((c for c in plan.cells if c.role == "control"), None)
     cells = []
     for cell in plan.cells:

@@ -348,7 +348,12 @@ class PlanDraft:
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call a function after every change, in the thread that made it; the return ends that."""
         self._watchers.append(changed)
-        return lambda: self._watchers.remove(changed)
+
+        def end() -> None:
+            if changed in self._watchers:
+                self._watchers.remove(changed)
+
+        return end
 
     # Inside
 

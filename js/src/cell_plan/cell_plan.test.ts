@@ -237,6 +237,16 @@ describe("what is refused", () => {
     expect(message?.hidden).toBe(true);
   });
 
+  it("is found from Accept, though its cell is closed", () => {
+    const refused = { ...UNDER_FLOOR, field: `rule/${EVIL}/1`, cell: EVIL, text: "abc" };
+    const { at } = shown({ refused: [refused] });
+    at("accept").click();
+    const input = at<HTMLInputElement>(`rule/${EVIL}/1/cut`);
+    expect(input.value).toBe("abc");
+    expect(input.getAttribute("aria-invalid")).toBe("true");
+    expect(document.activeElement?.closest(".cond")).toBe(input.closest(".cond"));
+  });
+
   it("does not take away what is being typed", () => {
     const { at, model } = shown();
     const input = at<HTMLInputElement>("weight/explore");
@@ -333,6 +343,15 @@ describe("the rule builder", () => {
     which.value = "depth";
     which.dispatchEvent(new Event("change"));
     expect(clauses(model)[0]).toEqual({ feature: "depth", kind: "threshold", side: ">", cut: 1.23, levels: [], includes_missing: false });
+  });
+
+  it("asks about visitors without a value where there are any", () => {
+    const { at, el, model } = opened();
+    expect(el.querySelectorAll(".miss")).toHaveLength(1);
+    const box = at<HTMLInputElement>(`rule/${EVIL}/0/missing`);
+    box.checked = true;
+    box.dispatchEvent(new Event("change"));
+    expect(clauses(model)[0]).toMatchObject({ feature: "channel", includes_missing: true });
   });
 
   it("adds and removes conditions", () => {

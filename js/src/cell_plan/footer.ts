@@ -40,8 +40,16 @@ export function footer(view: View, showCode: () => void): HTMLElement {
   const cost = h("p", { class: "soft" });
   const accept = button("Accept plan", "primary", "accept", () => {
     const [first] = view.plan.refused;
-    if (first) view.focus(first.field);
-    else view.send({ kind: "accept" });
+    if (!first) {
+      view.send({ kind: "accept" });
+      return;
+    }
+    const hidden = !first.field.startsWith("weight/") && !view.open.has(first.cell);
+    if (hidden) {
+      view.open.add(first.cell);
+      view.rebuild();
+    }
+    view.focus(first.field);
   });
   const reset = button("Reset to recommended", "", "reset", () => view.send({ kind: "reset" }));
   view.bind((plan) => {

@@ -97,10 +97,11 @@ export class View {
     this.#rebuild();
   }
 
-  /** Put the focus on the control of this key, if there is one. */
+  /** Put the focus on the control of this key, or on the first of a group whose keys begin with it. */
   focus(key: string): void {
-    const controls = this.#root.querySelectorAll<HTMLElement>("[data-key]");
-    [...controls].find((control) => control.dataset["key"] === key)?.focus();
+    const controls = [...this.#root.querySelectorAll<HTMLElement>("[data-key]")];
+    const found = controls.find((one) => one.dataset["key"] === key) ?? controls.find((one) => one.dataset["key"]?.startsWith(`${key}/`));
+    found?.focus();
   }
 
   send(message: Message): void {
