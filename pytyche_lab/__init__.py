@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from pytyche_lab.extension import load_ipython_extension as load_ipython_extension
     from pytyche_lab.extension import unload_ipython_extension as unload_ipython_extension
     from pytyche_lab.setup_check import check_setup as check_setup
+    from pytyche_lab.widgets import CellPlan as CellPlan
     from pytyche_lab.widgets import RoundDashboard as RoundDashboard
     from pytyche_lab.widgets import SegmentTree as SegmentTree
 
@@ -83,7 +84,7 @@ _HOMES = {
     "pytyche_lab.experiments": ("open_experiment", "sequential_experiment"),
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
     "pytyche_lab.setup_check": ("check_setup",),
-    "pytyche_lab.widgets": ("RoundDashboard", "SegmentTree"),
+    "pytyche_lab.widgets": ("CellPlan", "RoundDashboard", "SegmentTree"),
 }
 _MODULES = {
     "contracts": "pytyche_engine.contracts",

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Command] = {
         },
     ),
     "plan": Command("the plan of the next round: its cells, weights and policies"),
+    "edit": Command("the editor of that plan: weights, cells of one's own, arm mixes"),
     "advance": Command(
         "run the next round: serve, observe, fit, conclude",
         options={

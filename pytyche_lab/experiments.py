@@ -10,7 +10,7 @@ from pytyche_engine.experiment import SequentialExperiment
 from pytyche_lab.progress import watcher
 
 if TYPE_CHECKING:
-    from pytyche_lab.widgets import Cockpit, RoundDashboard, SegmentTree
+    from pytyche_lab.widgets import CellPlan, Cockpit, RoundDashboard, SegmentTree
     from pytyche_lab.widgets.views import Views
 
 
@@ -39,6 +39,10 @@ class Experiment(SequentialExperiment):
     def lab(self) -> "Cockpit":
         """The cockpit: run a round, understand it, and edit the next one, in one place."""
         return self.views.lab()
+
+    def editor(self) -> "CellPlan":
+        """The editor of the next round's plan."""
+        return self.views.plan()
 
     def tree(self) -> "SegmentTree":
         """The policy tree of the latest round."""

@@ -28,7 +28,7 @@ POLL_SECONDS = 0.1
 
 
 class Cockpit(LabWidget, bundle="cockpit"):
-    """Tabs for the round, the segments, calibration and history, with the fit above them.
+    """Tabs for the round, plan, segments, calibration and history, with the fit above them.
 
     There is one for each experiment (`Views.lab`). All of its state is here: a second view, or
     a page that was reloaded, shows the same.
@@ -48,7 +48,7 @@ class Cockpit(LabWidget, bundle="cockpit"):
         self._views, self._experiment = views, views.experiment
         self._busy = self._problem = ""
         self._worker: threading.Thread | None = None
-        super().__init__(segments=views.tree())
+        super().__init__(plan=views.plan(), segments=views.tree())
         self.refresh()
         if (job := self._experiment.job) is not None and not job.done():
             self.follow(job)

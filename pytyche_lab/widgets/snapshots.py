@@ -133,7 +133,8 @@ def _options(finished: Round) -> list[OptionView]:
     )
 
 
-def _only_arm(cell: Cell, arms: Sequence[str]) -> ArmRef | None:
+def only_arm(cell: Cell, arms: Sequence[str]) -> ArmRef | None:
+    """The arm of a cell that serves one arm only."""
     match cell.policy:
         case BaselinePolicy():
             return arm_ref(arms[0], arms)
@@ -153,7 +154,7 @@ _SHARES = {
 }
 
 
-def _policy_words(cell: Cell, arms: Sequence[str]) -> str:
+def policy_words(cell: Cell, arms: Sequence[str]) -> str:
     """The policy in fewer words than the plan's table has room for."""
     match cell.policy:
         case BaselinePolicy():
@@ -172,8 +173,8 @@ def _cell(seen: CellObservation, finished: Round) -> CellView:
     cell = next((c for c in finished.plan.cells if c.id == seen.id), None)
     return {
         "id": seen.id,
-        "arm": None if cell is None else _only_arm(cell, finished.plan.arms),
-        "policy": seen.policy if cell is None else _policy_words(cell, finished.plan.arms),
+        "arm": None if cell is None else only_arm(cell, finished.plan.arms),
+        "policy": seen.policy if cell is None else policy_words(cell, finished.plan.arms),
         "n_visitors": seen.n_visitors,
         "recorded": seen.cell_recorded,
         "share": seen.n_visitors / max(1, len(finished.observations)),

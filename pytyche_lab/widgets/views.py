@@ -9,6 +9,7 @@ import traitlets as t
 from pytyche_engine.contracts import DesignError
 from pytyche_engine.experiment import Round, SequentialExperiment
 from pytyche_engine.jobs import Job
+from pytyche_lab.widgets.cell_plan import CellPlan
 from pytyche_lab.widgets.cockpit import Cockpit
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.round_dashboard import RoundDashboard
@@ -61,6 +62,10 @@ class Views(t.HasTraits):
             self._numbers[view] = number
         return self._linked(view)
 
+    def plan(self) -> CellPlan:
+        """The editor of the next round's plan."""
+        return self._linked(CellPlan(self.experiment))
+
     def tree(self) -> SegmentTree:
         """The policy tree of the latest round, whose segments can be named and registered."""
         exp = self.experiment
@@ -88,7 +93,9 @@ class Views(t.HasTraits):
         history = exp.history
         with self._lock:
             for view in tuple(self._open):
-                if isinstance(view, SegmentTree):
+                if isinstance(view, CellPlan):
+                    view.refresh()
+                elif isinstance(view, SegmentTree):
                     view.show(history, exp.plan)
                 elif isinstance(view, RoundDashboard):
                     number = self._numbers.get(view, len(history))

@@ -15,10 +15,11 @@ from pytyche_engine.allocation import ExplicitSchedule, FixedSchedule, Geometric
 from pytyche_engine.contracts.errors import DataError, DesignError, FitCancelled
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.experiment import sequential_experiment as real_experiment
 from pytyche_engine.experiment.round import Round
 from pytyche_lab import commands, extension
 from pytyche_lab.magics import PytycheMagics
-from pytyche_lab.widgets import RoundDashboard
+from pytyche_lab.widgets import CellPlan, RoundDashboard
 
 YAML = """
 treatments: [control, low_promo, free_ship]
@@ -103,6 +104,17 @@ def one_line(shell: InteractiveShell, capsys: pytest.CaptureFixture[str], code: 
     assert len(lines) == 1, printed
     assert lines[0].startswith("UsageError: ")
     return lines[0].removeprefix("UsageError: ")
+
+
+def test_edit_opens_the_editor_of_the_next_plan(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    magics = shell.magics_manager.registry["PytycheMagics"]
+    magics.experiments["real"] = real_experiment(schedule=[100], treatments=ARMS, name="real")
+    editor = run(shell, "%pytyche edit real")
+    assert isinstance(editor, CellPlan)
+    assert editor.draft is magics.experiments["real"].draft
+    assert "There is no experiment" in one_line(shell, capsys, "%pytyche edit nobody")
 
 
 def test_from_new_to_the_dashboard(shell: InteractiveShell) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pytyche_engine.allocation import Design, override
+from pytyche_engine.allocation import Design, Floors, override
 from pytyche_engine.contracts.actions import Action, DropArm, ReviveArm
 from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.decisions import GraduationCandidate
@@ -23,10 +23,12 @@ from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.arm_book import ArmBook
+from pytyche_engine.experiment.draft import PlanDraft
 from pytyche_engine.experiment.evidence import Evidence, promoted
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
 from pytyche_engine.experiment.round import Round
+from pytyche_engine.experiment.seen import seen_visitors
 from pytyche_engine.experiment.segment_book import SegmentBook
 from pytyche_engine.experiment.state import State, forgetting
 from pytyche_engine.jobs import Control, Job
@@ -75,6 +77,7 @@ class SequentialExperiment:
         self._warned = False
         self._handed_out: Plan | None = None
         self._evidence = Evidence()
+        self._draft: PlanDraft | None = None
 
     # What it is
 
@@ -150,8 +153,31 @@ class SequentialExperiment:
                 # What is recommended anyway follows the recommendation.
                 self._folder.write_plan(None if plan == self.next_recommendation else plan)
             self._state = replace(self._state, plan=plan)
+        if self._draft is not None and self._draft.is_current:
+            self._draft.follow(plan)
         self._tell()
         return plan
+
+    @property
+    def draft(self) -> PlanDraft:
+        """The next round's plan to be edited step by step; the same one for everyone who asks.
+
+        It starts from `plan`, and anew whenever another plan is recommended.
+        """
+        with self._lock:
+            if self._draft is None or not self._draft.is_current:
+                state, design = self._state, self.design
+                latest = state.latest
+                self._draft = PlanDraft(
+                    state.plan,
+                    self.next_recommendation,
+                    floors=Floors(design.min_control_weight, design.min_explore_weight),
+                    schema=state.schema,
+                    look=lambda: None if latest is None else seen_visitors(latest),
+                    recommendation=lambda: self.next_recommendation,
+                    accept=self.accept,
+                )
+            return self._draft
 
     def assign(self, visitors: pd.DataFrame, *, seed: int | None = None) -> pd.DataFrame:
         """A copy of a frame of visitors with the plan's cell, arm and probabilities.

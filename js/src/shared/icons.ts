@@ -26,6 +26,11 @@ export function statusIcon(status: LampStatus, size = 16): SVGElement {
 }
 
 const LINES = {
+  undo: "M6 3.5L3 6.5l3 3M3.2 6.5H9a3.5 3.5 0 010 7H6",
+  redo: "M10 3.5l3 3-3 3M12.8 6.5H7a3.5 3.5 0 000 7h3",
+  plus: "M8 3.5v9M3.5 8h9",
+  right: "M6 4l4 4-4 4",
+  more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
   clock: "M8 2.5a5.5 5.5 0 100 11 5.5 5.5 0 000-11M8 5v3.2l2 1.3",
   play: "M5 3.5v9l7.5-4.5z",
   pause: "M5.5 3.5v9M10.5 3.5v9",

@@ -7,6 +7,10 @@ export type LampStatus = "ok" | "warn" | "bad" | "none";
 export type OptionKind = "ship" | "keep";
 export type Verdict = "SHIP" | "CONTINUE" | "STOP";
 export type Tab = "round" | "plan" | "segments" | "calibration" | "history";
+export type Role = "control" | "explore" | "optimized" | "hypothesis";
+export type FeatureKind = "numeric" | "categorical" | "boolean";
+export type ClauseKind = "threshold" | "levels";
+export type Side = "<=" | ">";
 
 export interface FitSetup {
   title: string;
@@ -349,4 +353,115 @@ export interface CockpitTraits {
   round: string | null;
   plan: string | null;
   segments: string | null;
+}
+
+export interface FeatureView {
+  name: string;
+  kind: FeatureKind;
+  levels: string[];
+  had_missing: boolean;
+  low: number;
+  high: number;
+  middle: number;
+  counts: number[];
+}
+
+export interface PlanSetup {
+  title: string;
+  currency: string;
+  n_visitors: number | null;
+  control_floor: number;
+  explore_floor: number;
+  rule: string;
+  based_on: string;
+  level: number;
+  is_calibrated: boolean;
+  converged: boolean;
+  arms: ArmRef[];
+  features: FeatureView[];
+  n_seen: number;
+}
+
+export interface ClauseView {
+  feature: string;
+  kind: ClauseKind;
+  side: Side;
+  cut: number;
+  levels: string[];
+  includes_missing: boolean;
+}
+
+export interface OverlapView {
+  segment: string;
+  name: string;
+  share: number;
+}
+
+export interface HypothesisView {
+  clauses: ClauseView[];
+  shares: number[];
+  matching: number | null;
+  n_matching: number | null;
+  otherwise: string;
+  overlaps: OverlapView[];
+}
+
+export interface RouteView {
+  segment: string;
+  name: string;
+  rule: string;
+  share: number | null;
+  shares: number[];
+  set_by: string;
+}
+
+export interface PlanCellView {
+  id: string;
+  role: Role;
+  policy: string;
+  arm: ArmRef | null;
+  weight: number;
+  floor: number;
+  low: number;
+  high: number;
+  recommended: number | null;
+  hypothesis: HypothesisView | null;
+  routes: RouteView[];
+  n_visitors: number | null;
+  rpv: Interval | null;
+  regret: Interval | null;
+  regret_in_all: number | null;
+  detectable: number | null;
+  detectable_between: string;
+}
+
+export interface RefusedView {
+  field: string;
+  cell: string;
+  text: string;
+  strong: string;
+  rest: string;
+}
+
+export interface PlanView {
+  revision: number;
+  current: boolean;
+  accepted_at: string;
+  changes: string;
+  can_undo: boolean;
+  can_redo: boolean;
+  cells: PlanCellView[];
+  rpv: Interval | null;
+  regret: Interval | null;
+  regret_in_all: number | null;
+  refused: RefusedView[];
+  notices: string[];
+  message: string;
+  code: string;
+}
+
+export interface CellPlanTraits {
+  setup: PlanSetup;
+  plan: PlanView;
+  selected_segment: string | null;
 }
