@@ -101,7 +101,9 @@ if TYPE_CHECKING:
     from pytyche_lab.extension import unload_ipython_extension as unload_ipython_extension
     from pytyche_lab.rehearsal import rehearse as rehearse
     from pytyche_lab.setup_check import check_setup as check_setup
+    from pytyche_lab.widgets import CellPlan as CellPlan
     from pytyche_lab.widgets import RoundDashboard as RoundDashboard
+    from pytyche_lab.widgets import SegmentTree as SegmentTree
 
 _HOMES = {
     "pytyche_engine.allocation": ("ExplicitSchedule", "FixedSchedule", "GeometricSchedule"),
@@ -191,7 +193,7 @@ _HOMES = {
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
     "pytyche_lab.rehearsal": ("rehearse",),
     "pytyche_lab.setup_check": ("check_setup",),
-    "pytyche_lab.widgets": ("RoundDashboard",),
+    "pytyche_lab.widgets": ("CellPlan", "RoundDashboard", "SegmentTree"),
 }
 _MODULES = {
     "calibration": "pytyche_lab.calibration",

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Command] = {
         },
     ),
     "plan": Command("the plan of the next round: its cells, weights and policies"),
+    "edit": Command("the editor of that plan: weights, cells of one's own, arm mixes"),
     "advance": Command(
         "run the next round: serve, observe, fit, conclude",
         options={
@@ -51,6 +52,51 @@ COMMANDS: Mapping[str, Command] = {
         "the dashboard of a finished round",
         options={"--round": {"type": int, "help": "which round, from 1; the latest if left out"}},
     ),
+    "lab": Command("the cockpit: everything about an experiment in one place"),
+    "segments": Command("the latest round's segments, and those that are registered"),
+    "tree": Command("the policy tree of the latest round"),
+    "select": Command(
+        "select a segment in every open view; without one, none",
+        options={"--segment": {"metavar": "ID", "help": "id or name of a segment"}},
+    ),
+    "rename": Command(
+        "call a segment something people understand",
+        options={
+            "--segment": {"metavar": "ID", "required": True, "help": "id or name of a segment"},
+            "--as": {"dest": "called", "metavar": "NAME", "required": True, "help": "its name"},
+        },
+    ),
+    "register": Command(
+        "follow a segment's rule, or one of your own, from the next round on",
+        options={
+            "--segment": {"metavar": "ID", "required": True, "help": "a segment, or a rule"},
+            "--as": {"dest": "called", "metavar": "NAME", "required": True, "help": "its name"},
+        },
+    ),
+    "retire": Command(
+        "stop following a registered segment",
+        options={"--segment": {"metavar": "ID", "required": True, "help": "its id or name"}},
+    ),
+    "drop": Command(
+        "serve an arm in Optimized no more; Explore still serves it",
+        options={
+            "--arm": {"required": True, "help": "which arm"},
+            "--reason": {"default": "", "help": "why, for the record"},
+        },
+    ),
+    "revive": Command(
+        "let a dropped arm be served in Optimized again",
+        options={
+            "--arm": {"required": True, "help": "which arm"},
+            "--reason": {"default": "", "help": "why, for the record"},
+        },
+    ),
+    "recommended": Command("serve the recommended plan instead of one of your own"),
+    "history": Command("every finished round in a row"),
+    "pause": Command("hold the fit that is running"),
+    "resume": Command("let it go on"),
+    "stop": Command("end sampling and keep what is drawn, labelled if it is unconverged"),
+    "cancel": Command("cancel the fit; the experiment stays as it was"),
     "help": Command("this list", name="no"),
 }
 

@@ -3,14 +3,53 @@
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pytyche_engine import experiment as engine
 from pytyche_engine.experiment import SequentialExperiment
 from pytyche_lab.progress import watcher
 
+if TYPE_CHECKING:
+    from pytyche_lab.widgets import CellPlan, Cockpit, RoundDashboard, SegmentTree
+    from pytyche_lab.widgets.views import Views
 
-def sequential_experiment(*, progress: bool | None = None, **settings: Any) -> SequentialExperiment:
+
+class Experiment(SequentialExperiment):
+    """An experiment in rounds that can be looked at in a notebook.
+
+    It does nothing else than the engine's; the views are opened here, and all of them keep in
+    step with the experiment and with each other.
+    """
+
+    @property
+    def views(self) -> "Views":
+        """What is selected in the open views: ``exp.views.selected_segment = "S2"``."""
+        from pytyche_lab.widgets.views import views_of
+
+        return views_of(self)
+
+    def dashboard(self, number: int | None = None) -> "RoundDashboard":
+        """The dashboard of a finished round, by its number from 1; without one, of the latest.
+
+        Raises:
+            DesignError: if there is no such round.
+        """
+        return self.views.dashboard(number)
+
+    def lab(self) -> "Cockpit":
+        """The cockpit: run a round, understand it, and edit the next one, in one place."""
+        return self.views.lab()
+
+    def editor(self) -> "CellPlan":
+        """The editor of the next round's plan."""
+        return self.views.plan()
+
+    def tree(self) -> "SegmentTree":
+        """The policy tree of the latest round."""
+        return self.views.tree()
+
+
+def sequential_experiment(*, progress: bool | None = None, **settings: Any) -> Experiment:
     """A new experiment in rounds, with live progress.
 
     ``progress``: False shows nothing; None shows a widget in notebooks and a bar in terminals;
@@ -25,7 +64,7 @@ def open_experiment(
     generator: Callable[..., Any] | None = None,
     *,
     progress: bool | None = None,
-) -> SequentialExperiment:
+) -> Experiment:
     """Open an experiment that was saved, in any process, with live progress.
 
     Conclusions are drawn again from the saved posteriors; they are the same.
@@ -41,11 +80,14 @@ def open_experiment(
     return _watched(engine.open_experiment(path, generator), progress)
 
 
-def _watched(experiment: SequentialExperiment, progress: bool | None) -> SequentialExperiment:
-    experiment.watch = watcher(
+def _watched(experiment: SequentialExperiment, progress: bool | None) -> Experiment:
+    # Whoever makes experiments (a call, a folder) need not know of notebooks.
+    experiment.__class__ = Experiment
+    watched = cast("Experiment", experiment)
+    watched.watch = watcher(
         arms=experiment.design.arms, currency=experiment.labels.currency, progress=progress
     )
-    return experiment
+    return watched
 
 
 def _borrow_help() -> None:
@@ -56,7 +98,7 @@ def _borrow_help() -> None:
         engine.sequential_experiment.__doc__ or ""
     )
     sequential_experiment.__signature__ = theirs.replace(  # type: ignore[attr-defined]  # read by inspect
-        parameters=[*theirs.parameters.values(), ours]
+        parameters=[*theirs.parameters.values(), ours], return_annotation=Experiment
     )
 
 

@@ -1,5 +1,6 @@
 """``%load_ext pytyche_lab``: the magic and its completions."""
 
+import shlex
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
@@ -28,11 +29,25 @@ class Completions:
             choices = [flag for flag in command.options if flag not in given]
         elif len(given) == 1 and command.name in ("one", "any"):
             choices = list(self.magics.experiments)
+        elif given[-1] in ("--segment", "--arm"):
+            choices = self._of_experiment(given[1] if len(given) > 1 else "", given[-1])
         elif given[-1] == "--data":
             choices = [n for n, v in self.magics.shell.user_ns.items() if _is_frame(n, v)]
         else:
             choices = []
         return [word for word in choices if word.startswith(start)]
+
+    def _of_experiment(self, name: str, flag: str) -> list[str]:
+        """The segments or arms of an experiment, as far as they can be typed without quotes."""
+        experiment = self.magics.experiments.get(name)
+        if experiment is None:
+            return []
+        if flag == "--arm":
+            words = list(experiment.design.arms)
+        else:
+            words = [word for s in experiment.segments for word in (s.id, s.name)]
+            words += [word for f in experiment.segments.followed for word in (f.id, f.name)]
+        return [word for word in dict.fromkeys(words) if word and shlex.quote(word) == word]
 
 
 def _is_frame(name: str, value: object) -> bool:

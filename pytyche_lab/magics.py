@@ -25,10 +25,11 @@ from pytyche_engine.contracts.tables import Table
 from pytyche_engine.experiment.round import Round
 from pytyche_lab import commands, recipe
 from pytyche_lab.setup_check import SetupReport
+from pytyche_lab.verbs import VERBS, Listing
 
 if TYPE_CHECKING:
-    from pytyche_engine.experiment.sequential import SequentialExperiment
-    from pytyche_lab.widgets import RoundDashboard
+    from pytyche_lab.experiments import Experiment
+    from pytyche_lab.widgets import CellPlan, RoundDashboard
 
 STARTER: dict[str, Any] = {
     "treatments": ["control", "low_promo", "free_ship"],
@@ -37,19 +38,6 @@ STARTER: dict[str, Any] = {
     "seed": 42,
 }
 """What ``%pytyche new NAME`` makes when nothing else is said: a simulated experiment."""
-
-
-@dataclass(frozen=True, repr=False)
-class Status:
-    """How far some experiments are."""
-
-    table: Table
-
-    def __repr__(self) -> str:
-        return self.table.text() if self.table.rows else "no experiment yet: %pytyche new NAME"
-
-    def _repr_html_(self) -> str | None:
-        return self.table.html() if self.table.rows else None
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,7 +56,7 @@ class PytycheMagics(Magics):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self.experiments: dict[str, SequentialExperiment] = {}
+        self.experiments: dict[str, Experiment] = {}
 
     @needs_local_scope
     @no_var_expand
@@ -94,12 +82,16 @@ class PytycheMagics(Magics):
                     return self._new(given, cell)
                 case "plan":
                     return self._plan(given)
+                case "edit":
+                    return self._edit(given)
                 case "advance":
                     return self._advance(given, local_ns or {})
                 case "status":
                     return self._status(given)
                 case "show":
                     return self._show(given)
+                case word if word in VERBS:
+                    return VERBS[word](self._named(given.name), given)
                 case _:
                     return Help()
 
@@ -121,6 +113,11 @@ class PytycheMagics(Magics):
     def _plan(self, given: Namespace) -> Plan:
         return self._named(given.name).plan
 
+    def _edit(self, given: Namespace) -> "CellPlan":
+        from pytyche_lab.widgets import CellPlan
+
+        return CellPlan(self._named(given.name))
+
     def _advance(self, given: Namespace, local_ns: dict[str, Any]) -> Round:
         experiment = self._named(given.name)
         if given.data is None:
@@ -130,17 +127,19 @@ class PytycheMagics(Magics):
             raise UsageError(f"There is no data frame named '{given.data}'.")
         return experiment.observe(frames[given.data])
 
-    def _status(self, given: Namespace) -> Status:
+    def _status(self, given: Namespace) -> Listing:
         chosen = self.experiments
         if given.name is not None:
             chosen = {given.name: self._named(given.name)}
         columns = ("experiment", "rounds", "visitors", "verdict", "confidence", "next round")
-        return Status(Table(columns, [_status_row(*item) for item in chosen.items()]))
+        return Listing(
+            Table(columns, [_status_row(*item) for item in chosen.items()]),
+            "no experiment yet: %pytyche new NAME",
+        )
 
     def _show(self, given: Namespace) -> "RoundDashboard":
-        from pytyche_lab.widgets import RoundDashboard
-
-        history = self._named(given.name).history
+        experiment = self._named(given.name)
+        history = experiment.history
         if not history:
             raise UsageError(
                 f"'{given.name}' has no finished round yet; run %pytyche advance {given.name}."
@@ -148,16 +147,16 @@ class PytycheMagics(Magics):
         number = len(history) if given.round is None else given.round
         if not 1 <= number <= len(history):
             raise UsageError(f"'{given.name}' has rounds 1 to {len(history)}, not {number}.")
-        return RoundDashboard(history[number - 1], history[: number - 1], title=given.name)
+        return experiment.dashboard(given.round)
 
-    def _named(self, name: str) -> "SequentialExperiment":
+    def _named(self, name: str) -> "Experiment":
         if name not in self.experiments:
             known = ", ".join(self.experiments) or "none yet; %pytyche new NAME makes one"
             raise UsageError(f"There is no experiment '{name}'. Known: {known}.")
         return self.experiments[name]
 
 
-def _status_row(name: str, experiment: "SequentialExperiment") -> tuple[str, ...]:
+def _status_row(name: str, experiment: "Experiment") -> tuple[str, ...]:
     history = experiment.history
     size = experiment.plan.n_visitors
     coming = "none, schedule exhausted" if size is None else f"{size:,} visitors"

@@ -1,6 +1,7 @@
 """Which of the views of a running job fits where the code runs."""
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ def watcher(
         return None
 
     def in_notebook(job: Job[Any]) -> None:
+        # Started by the cockpit, which shows it itself; from here it would land in any cell.
+        if threading.current_thread() is not threading.main_thread():
+            return
         from IPython.display import display
 
         from pytyche_lab.widgets import FitProgress

@@ -6,7 +6,7 @@ import pandas as pd
 
 from pytyche_engine.calibration import CalibrationArtifact, CalibrationError, ecdf_band
 from pytyche_lab.viz import palette
-from pytyche_lab.viz.figure import Panels, panel, panels
+from pytyche_lab.viz.figure import SideBySide, panel, side_by_side
 
 _NAMES = {
     "ate": "average effects",
@@ -27,7 +27,7 @@ _DASH = alt.StrokeDash(
 )
 
 
-def plot_calibration(artifact: CalibrationArtifact, quantity: str = "ate") -> Panels:
+def plot_calibration(artifact: CalibrationArtifact, quantity: str = "ate") -> SideBySide:
     """Coverage by level, and where truths lie among the draws, on held-out scenarios.
 
     On the left, how often intervals of each level held the truth: honest ones lie on the
@@ -55,7 +55,7 @@ def plot_calibration(artifact: CalibrationArtifact, quantity: str = "ate") -> Pa
         f"{row['level']:.1%} intervals: {row['before']:.1%} before, {row['after']:.1%} after"
         for row in table.to_dict("records")
     )
-    return panels(
+    return side_by_side(
         [_curve(table), _ecdf(artifact.results, quantity)],
         title=f"Calibration of {_NAMES.get(quantity, quantity)}",
         subtitle=f"{artifact.name}, {artifact.n_fits} fits, scenarios held out; dashed: before",

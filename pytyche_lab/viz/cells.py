@@ -9,7 +9,7 @@ from pytyche_engine.contracts.cells import Cell
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
 
-_ROLE_COLOURS = {
+ROLE_COLOURS = {
     "control": palette.ARM_COLOURS[0],
     "explore": "#a9aeb6",
     "hypothesis": palette.ACCENT,
@@ -48,7 +48,7 @@ def plot_cells(cells: Sequence[Cell]) -> Figure:
         ),
         color=alt.Color(
             "role:N",
-            scale=alt.Scale(domain=list(_ROLE_COLOURS), range=list(_ROLE_COLOURS.values())),
+            scale=alt.Scale(domain=list(ROLE_COLOURS), range=list(ROLE_COLOURS.values())),
             legend=None,
         ),
         tooltip=[

@@ -49,22 +49,13 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-class Figure(alt.LayerChart):
-    """An Altair layer chart; ``data`` is the frame of what is drawn.
+class _Shown:
+    """Shows a chart in a notebook as an interactive one, and as a picture where it cannot run."""
 
-    Every method of Altair works on it (``properties``, ``interactive``, ``save``). In a
-    notebook it shows as an interactive chart, and as a picture where that cannot run.
-    """
+    description: Any
 
-    def __repr__(self) -> str:
-        return str(self.description)
-
-    def _repr_mimebundle_(self, *_args: object, **_kwargs: object) -> dict[str, Any]:
-        return _bundle(self.to_dict(), repr(self))
-
-
-class Panels(alt.HConcatChart):
-    """Charts side by side, shown as a `Figure` is."""
+    def to_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super().to_dict(*args, **kwargs)  # type: ignore[misc]  # Altair's
 
     def __repr__(self) -> str:
         return str(self.description)
@@ -81,6 +72,43 @@ def _bundle(spec: dict[str, Any], words: str) -> dict[str, Any]:
         "image/svg+xml": svg,
         "text/plain": words,
     }
+
+
+class Figure(_Shown, alt.LayerChart):
+    """An Altair layer chart; ``data`` is the frame of what is drawn.
+
+    Every method of Altair works on it (``properties``, ``interactive``, ``save``). In a
+    notebook it shows as an interactive chart, and as a picture where that cannot run.
+    """
+
+
+class Stacked(_Shown, alt.VConcatChart):
+    """Several charts over one another; ``data`` is the frame of what is drawn in all of them."""
+
+
+class SideBySide(_Shown, alt.HConcatChart):
+    """Several charts side by side, each with its own data."""
+
+
+def stacked(
+    data: pd.DataFrame, charts: list[alt.HConcatChart], *, title: str, subtitle: str, words: str
+) -> Stacked:
+    """Put charts over one another.
+
+    Args:
+        data: what is drawn, one row a mark.
+        charts: from top to bottom, each with rows of its own from ``data``.
+        title: what is shown.
+        subtitle: how to read it.
+        words: the numbers as text, for a terminal and for screen readers.
+    """
+    made = Stacked(data=data, vconcat=charts)
+    return made.properties(
+        title={"text": title, "subtitle": subtitle},
+        description=f"{title}\n{words}",
+        config=_CONFIG,
+        spacing=18,
+    )
 
 
 def figure(
@@ -118,7 +146,9 @@ def panel(*layers: alt.Chart) -> alt.LayerChart:
     return chart.properties(width=_PANEL, height=_PANEL)
 
 
-def panels(charts: list[alt.LayerChart], *, title: str, subtitle: str, words: str) -> Panels:
+def side_by_side(
+    charts: list[alt.LayerChart], *, title: str, subtitle: str, words: str
+) -> SideBySide:
     """Charts side by side, under one title.
 
     Args:
@@ -127,7 +157,7 @@ def panels(charts: list[alt.LayerChart], *, title: str, subtitle: str, words: st
         subtitle: how to read it.
         words: the numbers as text.
     """
-    return Panels(hconcat=charts).properties(
+    return SideBySide(hconcat=charts).properties(
         title={"text": title, "subtitle": subtitle},
         description=f"{title}\n{words}",
         config=_CONFIG,

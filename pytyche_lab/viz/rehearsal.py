@@ -4,10 +4,10 @@ import altair as alt
 
 from pytyche_engine.rehearsal import Rehearsal
 from pytyche_lab.viz import palette
-from pytyche_lab.viz.figure import Panels, panel, panels
+from pytyche_lab.viz.figure import SideBySide, panel, side_by_side
 
 
-def plot_rehearsal(rehearsal: Rehearsal, power: float = 0.8) -> Panels:
+def plot_rehearsal(rehearsal: Rehearsal, power: float = 0.8) -> SideBySide:
     """Power and false graduations of each design, round after round.
 
     On the left, the share of runs that found the planted segment, with two standard errors and
@@ -56,7 +56,7 @@ def plot_rehearsal(rehearsal: Rehearsal, power: float = 0.8) -> Panels:
         f"{row['power']:.0%}, false graduation {row['false_graduation']:.0%}"
         for row in data.to_dict("records")
     )
-    return panels(
+    return side_by_side(
         [
             of("power", "found the planted segment", asked, error),
             of("false_graduation", "had a false graduation"),

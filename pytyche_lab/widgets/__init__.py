@@ -3,10 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytyche_lab.widgets.cell_plan import CellPlan as CellPlan
+    from pytyche_lab.widgets.cockpit import Cockpit as Cockpit
     from pytyche_lab.widgets.fit_progress import FitProgress as FitProgress
     from pytyche_lab.widgets.round_dashboard import RoundDashboard as RoundDashboard
+    from pytyche_lab.widgets.segment_tree import SegmentTree as SegmentTree
 
-_HOME = {"FitProgress": "fit_progress", "RoundDashboard": "round_dashboard"}
+_HOME = {
+    "CellPlan": "cell_plan",
+    "Cockpit": "cockpit",
+    "FitProgress": "fit_progress",
+    "RoundDashboard": "round_dashboard",
+    "SegmentTree": "segment_tree",
+}
 
 
 def __getattr__(name: str) -> Any:

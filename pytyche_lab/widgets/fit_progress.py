@@ -1,10 +1,12 @@
-"""Live progress of a fit: stage, bar, time left, interim lifts, Pause and Cancel."""
+"""Live progress of a fit: stage, bar, time left, interim lifts; Pause, Stop and keep, Cancel."""
 
 import html
 import math
+import os
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,7 @@ BEAT_SECONDS = 1.0
 
 
 class FitProgress(LabWidget, bundle="fit_progress"):
-    """Shows a job while it runs and passes on Pause, Resume and Cancel.
+    """Shows a job while it runs and passes on Pause, Resume, Stop and keep, and Cancel.
 
     A publisher thread looks at the job ten times a second and sends the newest snapshot, so
     neither the worker nor the cell that waits for it ever waits for the browser. The last
@@ -71,7 +73,6 @@ class FitProgress(LabWidget, bundle="fit_progress"):
             "untouched": untouched,
         }
         super().__init__(setup=setup, progress=progress_view(job, 0, 0.0, self._arms))
-        self.on_msg(self._on_message)
         self._publisher = threading.Thread(
             target=self._publish_until_the_end, name=f"pytyche-show-{job.name}", daemon=True
         )
@@ -90,7 +91,8 @@ class FitProgress(LabWidget, bundle="fit_progress"):
         """What a reader without a kernel sees."""
         return f"<p>{html.escape(self.summary())}: shown live in JupyterLab.</p>"
 
-    def _on_message(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
+    def asked(self, content: dict[str, Any]) -> None:
+        """Pass on a button."""
         match content.get("kind"):
             case "cancel":
                 self._job.cancel()
@@ -98,8 +100,10 @@ class FitProgress(LabWidget, bundle="fit_progress"):
                 self._job.pause()
             case "resume":
                 self._job.resume()
+            case "stop":
+                self._job.stop()
             case kind:
-                raise ValueError(f"FitProgress knows cancel, pause and resume, not {kind!r}.")
+                raise ValueError(f"FitProgress knows cancel, pause, resume, stop; not {kind!r}.")
 
     def _publish_until_the_end(self) -> None:
         sent: tuple[FitEvent | None, JobState] | None = None
@@ -159,6 +163,9 @@ def progress_view(job: Job[Any], beat: int, ran: float, arms: tuple[str, ...]) -
         "trace_lengths": [len(trace) for trace in event.chain_traces],
         "message": _message(job.error),
         "unconverged": is_unconverged(job),
+        "stopping": job.stopping,
+        "memory_bytes": _memory_bytes(),
+        "memory_total": _memory_total(),
     }
 
 
@@ -167,6 +174,23 @@ def trace_bytes(event: FitEvent | None) -> bytes:
     if event is None or not event.chain_traces:
         return b""
     return np.concatenate([np.asarray(c, dtype="<f4") for c in event.chain_traces]).tobytes()
+
+
+def _memory_bytes() -> int | None:
+    """What this process holds in memory; None where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _memory_total() -> int | None:
+    """The machine's memory; None where the system does not say."""
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _stages(event: FitEvent, ran: float, *, finished: bool) -> list[StageView]:

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 import anywidget
 
+from pytyche_engine.contracts import PytycheError
+
 STATIC = Path(__file__).parent.parent / "static"
 """Where `npm run build` in ``js/`` puts the bundles."""
 
@@ -33,6 +35,28 @@ class LabWidget(anywidget.AnyWidget):
         self._lock = threading.RLock()
         super().__init__(**kwargs)
         _answer_in_the_subshell(self.comm)
+        self.on_msg(self._on_message)
+
+    def share_lock(self, lock: "threading.RLock") -> None:
+        """Take a lock in common with other views, so that one may set another."""
+        self._lock = lock
+
+    def asked(self, content: dict[str, Any]) -> None:
+        """Do what a message from the browser asks for; it has to take milliseconds only.
+
+        Raises:
+            PytycheError: if it cannot be done; the browser shows the message.
+        """
+        raise ValueError(f"{type(self).__name__} takes no message {content.get('kind')!r}.")
+
+    def _on_message(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
+        error = None
+        try:
+            self.asked(content)
+        except PytycheError as problem:
+            error = str(problem)
+        if "ask" in content:  # whoever asks under a number waits for the answer
+            self.send({"answer": content["ask"], "error": error})
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take values that the browser sent."""

@@ -21,15 +21,22 @@ class RoundDashboard(LabWidget, bundle="round_dashboard"):
 
     round = t.Dict().tag(sync=True)
     history: t.List[Any] = t.List().tag(sync=True)
-    # Only the browser writes this one, so an echo could only undo a newer click.
-    selected_segment = t.Unicode("").tag(sync=True, echo_update=False)
+    # No echo of the browser's own clicks: it could only undo a newer one.
+    selected_segment = t.Unicode(None, allow_none=True).tag(sync=True, echo_update=False)
 
     def __init__(self, finished: Round, history: Sequence[Round] = (), *, title: str = "") -> None:
-        self._finished = finished
+        self._finished, self._title = finished, title
         super().__init__(
             round=round_view(finished, title or finished.metric),
             history=history_view(history, finished),
         )
+
+    def show(self, finished: Round, history: Sequence[Round] = ()) -> None:
+        """Show another round, or the same one with what has changed about it."""
+        self._finished = finished
+        with self.publish():
+            self.set_trait("round", round_view(finished, self._title or finished.metric))
+            self.set_trait("history", history_view(history, finished))
 
     def summary(self) -> str:
         """The round and its analysis as plain text."""

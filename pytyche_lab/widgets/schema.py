@@ -15,6 +15,11 @@ StageStatus = Literal["done", "current", "todo"]
 LampStatus = Literal["ok", "warn", "bad", "none"]
 OptionKind = Literal["ship", "keep"]
 Verdict = Literal["SHIP", "CONTINUE", "STOP"]
+Tab = Literal["round", "plan", "segments", "calibration", "history"]
+Role = Literal["control", "explore", "optimized", "hypothesis"]
+FeatureKind = Literal["numeric", "categorical", "boolean"]
+ClauseKind = Literal["threshold", "levels"]
+Side = Literal["<=", ">"]
 
 
 class Interval(TypedDict):
@@ -80,6 +85,9 @@ class Progress(TypedDict):
     trace_lengths: list[int]
     message: str
     unconverged: bool
+    stopping: bool
+    memory_bytes: int | None
+    memory_total: int | None
 
 
 class FitProgressTraits(TypedDict):
@@ -183,6 +191,21 @@ class SegmentView(TypedDict):
     recommended: ArmRef
     claim: str
     stability: float | None
+    registered: bool
+
+
+class VerdictView(TypedDict):
+    """The verdict on an arm in a segment. `segment` is its id; sums are None without a horizon."""
+
+    segment: str
+    called: str
+    arm: ArmRef
+    verdict: Verdict
+    lift: Interval
+    per_round: Interval | None
+    per_year: Interval | None
+    claim: str
+    words: str
 
 
 class TruthView(TypedDict):
@@ -219,6 +242,7 @@ class RoundView(TypedDict):
     cells: list[CellView]
     comparisons: list[ComparisonView]
     segments: list[SegmentView]
+    verdicts: list[VerdictView]
     truth: TruthView | None
     next_cells: int
     next_visitors: int | None
@@ -244,7 +268,331 @@ class RoundDashboardTraits(TypedDict):
 
     round: RoundView
     history: list[HistoryView]
-    selected_segment: str
+    selected_segment: str | None
+
+
+class TreeNodeView(TypedDict):
+    """A question of the policy tree, or a leaf of it (`segment` is set).
+
+    `answer` is the answer to the parent's question that leads here. `shares` are the arms'
+    shares of the next round, in the arms' order.
+    """
+
+    id: str
+    parent: str | None
+    answer: str
+    feature: str
+    share: float
+    n_visitors: int
+    shares: list[float]
+    segment: str | None
+
+
+class TreeSegmentView(TypedDict):
+    """A segment of a round: a leaf of the tree, or a registered rule."""
+
+    id: str
+    name: str
+    rule: str
+    share: float
+    n_visitors: int
+    arm: ArmRef
+    gate: Interval
+    leader: ArmRef
+    p_best: float
+    claim: str
+    registered: bool
+
+
+class FollowedView(TypedDict):
+    """A rule that was registered after the round, and is followed from the next one on."""
+
+    id: str
+    name: str
+    rule: str
+
+
+class TreeView(TypedDict):
+    """The segments of a finished round and the tree that routes by them."""
+
+    title: str
+    currency: str
+    number: int
+    next_number: int | None
+    n_visitors: int
+    level: float
+    is_calibrated: bool
+    converged: bool
+    arms: list[ArmRef]
+    nodes: list[TreeNodeView]
+    segments: list[TreeSegmentView]
+    followed: list[FollowedView]
+    best_arm: ArmRef
+    value: Interval
+    pays: bool
+    reason: str
+    editable: bool
+
+
+class SegmentRoundView(TypedDict):
+    """A segment in one round: the lift of the arm that it had there."""
+
+    number: int
+    arm: ArmRef
+    gate: Interval
+    share: float
+    claim: str
+    same_rule: bool
+    is_calibrated: bool
+    converged: bool
+
+
+class SegmentDetailView(TypedDict):
+    """What there is to know of the selected segment. `best` is P(best) in the arms' order."""
+
+    id: str
+    clauses: list[str]
+    sql: str
+    claim_reason: str
+    stability: float | None
+    n_converted: int
+    held_out: Interval | None
+    held_out_rows: int
+    best: list[float]
+    rounds: list[SegmentRoundView]
+
+
+class SegmentTreeTraits(TypedDict):
+    """Synced traits of `SegmentTree`. The browser writes `selected_segment`."""
+
+    tree: TreeView | None
+    detail: SegmentDetailView | None
+    selected_segment: str | None
+
+
+class RoundRowView(TypedDict):
+    """A finished round in one row. `cells` are names and weights in the plan's order.
+
+    The last two are None where no truth is known.
+    """
+
+    number: int
+    n_visitors: int
+    n_cumulative: int
+    cells: list[str]
+    arm: ArmRef
+    lift: Interval | None
+    n_segments: int
+    verdict: Verdict
+    verdict_arm: str
+    is_calibrated: bool
+    converged: bool
+    policy_accuracy: float | None
+    oracle_gap: float | None
+
+
+class CoverageView(TypedDict):
+    """How often intervals held the truth in a sweep, before and after recalibration."""
+
+    artifact: str
+    quantity: str
+    level: float
+    n_intervals: int
+    before: float
+    after: float
+    error: float
+
+
+class CockpitView(TypedDict):
+    """What the cockpit says itself; the tabs are widgets of their own.
+
+    `shown` is the round of the first tab; None before the first. `frames` are names of data
+    frames that a round can be observed from; None where the experiment has a source.
+    `call` is the code that opens the cockpit again.
+    """
+
+    title: str
+    currency: str
+    level: float
+    label: str
+    is_calibrated: bool
+    converged: bool
+    finished: int
+    shown: int | None
+    n_rounds: int | None
+    next_visitors: int | None
+    own_plan: bool
+    fitting: bool
+    busy: str
+    problem: str
+    frames: list[str] | None
+    n_segments: int
+    rounds: list[RoundRowView]
+    coverage: list[CoverageView]
+    call: str
+
+
+class CockpitTraits(TypedDict):
+    """Synced traits of `Cockpit`. The browser writes `tab`.
+
+    The others are references to widgets, or null.
+    """
+
+    state: CockpitView
+    tab: Tab
+    fit: str | None
+    round: str | None
+    plan: str | None
+    segments: str | None
+
+
+class FeatureView(TypedDict):
+    """A feature that a rule can ask about.
+
+    `counts` is the distribution of a numeric feature in equal bins over `low` to `high`.
+    """
+
+    name: str
+    kind: FeatureKind
+    levels: list[str]
+    had_missing: bool
+    low: float
+    high: float
+    middle: float
+    counts: list[int]
+
+
+class PlanSetup(TypedDict):
+    """What does not change while a plan is edited.
+
+    `based_on` is what the preview rests on, empty before the first round; `n_seen` is how
+    many visitors rules are tried on.
+    """
+
+    title: str
+    currency: str
+    n_visitors: int | None
+    control_floor: float
+    explore_floor: float
+    rule: str
+    based_on: str
+    level: float
+    is_calibrated: bool
+    converged: bool
+    arms: list[ArmRef]
+    features: list[FeatureView]
+    n_seen: int
+
+
+class ClauseView(TypedDict):
+    """A condition of a rule: `side` and `cut` of a number, or `levels`."""
+
+    feature: str
+    kind: ClauseKind
+    side: Side
+    cut: float
+    levels: list[str]
+    includes_missing: bool
+
+
+class OverlapView(TypedDict):
+    """How much of a segment a rule covers."""
+
+    segment: str
+    name: str
+    share: float
+
+
+class HypothesisView(TypedDict):
+    """Whom a hypothesis cell's mix is for. `shares` are in the order of the arms.
+
+    `matching` is None before any visitors were seen. `otherwise` is what the others get, in words.
+    """
+
+    clauses: list[ClauseView]
+    shares: list[float]
+    matching: float | None
+    n_matching: int | None
+    otherwise: str
+    overlaps: list[OverlapView]
+
+
+class RouteView(TypedDict):
+    """A segment of a cell with a policy tree, and its arm shares in the order of the arms."""
+
+    segment: str
+    name: str
+    rule: str
+    share: float | None
+    shares: list[float]
+    set_by: str
+
+
+class PlanCellView(TypedDict):
+    """A cell of the plan, and what is expected of it.
+
+    `low` and `high` are the weights it can have, `floor` the least that it must; `recommended`
+    is None for a cell of the operator's own. `arm` is set where the cell serves one arm only.
+    """
+
+    id: str
+    role: Role
+    policy: str
+    arm: ArmRef | None
+    weight: float
+    floor: float
+    low: float
+    high: float
+    recommended: float | None
+    hypothesis: HypothesisView | None
+    routes: list[RouteView]
+    n_visitors: float | None
+    rpv: Interval | None
+    regret: Interval | None
+    regret_in_all: float | None
+    detectable: float | None
+    detectable_between: str
+
+
+class RefusedView(TypedDict):
+    """What was typed into a field and not applied, and why."""
+
+    field: str
+    cell: str
+    text: str
+    strong: str
+    rest: str
+
+
+class PlanView(TypedDict):
+    """A plan as it stands.
+
+    `accepted_at` is set while it stands as it was accepted; `message` is why the experiment did
+    not take it. `code` is the Python that accepts it.
+    """
+
+    revision: int
+    current: bool
+    accepted_at: str
+    changes: str
+    can_undo: bool
+    can_redo: bool
+    cells: list[PlanCellView]
+    rpv: Interval | None
+    regret: Interval | None
+    regret_in_all: float | None
+    refused: list[RefusedView]
+    notices: list[str]
+    message: str
+    code: str
+
+
+class CellPlanTraits(TypedDict):
+    """Synced traits of `CellPlan`. The browser writes `selected_segment`."""
+
+    setup: PlanSetup
+    plan: PlanView
+    selected_segment: str | None
 
 
 ALIASES: dict[str, Any] = {
@@ -254,8 +602,19 @@ ALIASES: dict[str, Any] = {
     "LampStatus": LampStatus,
     "OptionKind": OptionKind,
     "Verdict": Verdict,
+    "Tab": Tab,
+    "Role": Role,
+    "FeatureKind": FeatureKind,
+    "ClauseKind": ClauseKind,
+    "Side": Side,
 }
-ROOTS = (FitProgressTraits, RoundDashboardTraits)
+ROOTS = (
+    FitProgressTraits,
+    RoundDashboardTraits,
+    SegmentTreeTraits,
+    CockpitTraits,
+    CellPlanTraits,
+)
 
 _PLAIN = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
 

@@ -1,12 +1,11 @@
 """A finished round as the plain JSON values that the dashboard draws."""
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from pytyche_engine.contracts import BaselinePolicy, Cell, Estimate, MixPolicy, Segment
+from pytyche_engine.contracts import BaselinePolicy, Cell, MixPolicy, Segment
 from pytyche_engine.contracts.cells import TreePolicy, UniformPolicy
 from pytyche_engine.contracts.decisions import CellObservation, Comparison
+from pytyche_engine.contracts.verdicts import Verdict
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.lamps import lamps
 from pytyche_lab.widgets.schema import (
@@ -14,15 +13,13 @@ from pytyche_lab.widgets.schema import (
     CellView,
     ComparisonView,
     HistoryView,
-    Interval,
     OptionView,
     RoundView,
     SegmentView,
     TruthView,
+    VerdictView,
 )
-
-if TYPE_CHECKING:
-    pass
+from pytyche_lab.widgets.values import arm_ref, finite, finite_interval, interval
 
 
 def round_view(finished: Round, title: str) -> RoundView:
@@ -41,13 +38,13 @@ def round_view(finished: Round, title: str) -> RoundView:
         "fit_seconds": finished.fit_seconds,
         "is_calibrated": analysis.is_calibrated,
         "converged": analysis.converged,
-        "arms": [_arm(name, arms) for name in arms],
+        "arms": [arm_ref(name, arms) for name in arms],
         "health": lamps(finished),
         "notices": list(finished.observations.notices),
         "decision": {
             "verdict": verdict.decision.value,
-            "arm": _arm(verdict.treatment, arms),
-            "lift": _interval(verdict.lift),
+            "arm": arm_ref(verdict.treatment, arms),
+            "lift": interval(verdict.lift),
             "p_positive": verdict.probability_positive,
             "p_best": verdict.probability_best,
             "loss_if_shipped": verdict.expected_loss_if_shipped,
@@ -56,18 +53,22 @@ def round_view(finished: Round, title: str) -> RoundView:
             "reason": verdict.reason,
         },
         "routing": {
-            "best_arm": _arm(search.best_arm, arms),
+            "best_arm": arm_ref(search.best_arm, arms),
             "n_segments": len(search.segments),
-            "value": _interval(search.value_of_targeting),
+            "value": interval(search.value_of_targeting),
             "pays": search.targeting_pays,
         },
         "options": _options(finished),
         "cells": [_cell(seen, finished) for seen in finished.cell_observations],
         "comparisons": [_comparison(c, arms) for c in analysis.comparisons],
         "segments": [
-            _segment(s, arms)
-            for s in sorted(analysis.segments, key=lambda s: s.gate_estimate, reverse=True)
+            *(
+                _segment(s, arms, registered=False)
+                for s in sorted(analysis.segments, key=lambda s: s.gate_estimate, reverse=True)
+            ),
+            *(_segment(s, arms, registered=True) for s in analysis.registered),
         ],
+        "verdicts": [_verdict(v, finished) for v in analysis.verdicts],
         "truth": _truth(finished),
         "next_cells": len(finished.next_recommendation.cells),
         "next_visitors": finished.next_recommendation.n_visitors,
@@ -87,8 +88,8 @@ def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:
             {
                 "number": index + 1,
                 "n_visitors": len(past.observations),
-                "arm": _arm(arm, past.plan.arms),
-                "lift": None if found is None else _interval(found.lift),
+                "arm": arm_ref(arm, past.plan.arms),
+                "lift": None if found is None else interval(found.lift),
                 "n_segments": len(past.analysis.segments),
                 "verdict": verdict.decision.value,
                 "verdict_arm": verdict.treatment,
@@ -100,23 +101,6 @@ def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:
     return views
 
 
-def _arm(name: str, arms: Sequence[str]) -> ArmRef:
-    return {"name": name, "slot": arms.index(name)}
-
-
-def _interval(estimate: Estimate) -> Interval:
-    return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
-
-
-def _finite_interval(estimate: Estimate) -> Interval | None:
-    known = all(map(math.isfinite, (estimate.mean, estimate.low, estimate.high)))
-    return _interval(estimate) if known else None
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else value
-
-
 def _options(finished: Round) -> list[OptionView]:
     """One arm for everyone: every treatment, and control, most lift first."""
     analysis, arms = finished.analysis, finished.plan.arms
@@ -124,10 +108,10 @@ def _options(finished: Round) -> list[OptionView]:
     options: list[OptionView] = [
         {
             "kind": "ship",
-            "arm": _arm(c.treatment, arms),
+            "arm": arm_ref(c.treatment, arms),
             "recommended": c.treatment == verdict.treatment and verdict.decision == "SHIP",
             "best": c.treatment == analysis.search.best_arm,
-            "lift": _interval(c.lift),
+            "lift": interval(c.lift),
             "p_positive": c.probability_positive,
             "loss": verdict.expected_loss_if_shipped
             if c.treatment == verdict.treatment
@@ -137,7 +121,7 @@ def _options(finished: Round) -> list[OptionView]:
     ]
     keep: OptionView = {
         "kind": "keep",
-        "arm": _arm(arms[0], arms),
+        "arm": arm_ref(arms[0], arms),
         "recommended": verdict.decision == "STOP",
         "best": analysis.search.best_arm == arms[0],
         "lift": None,
@@ -149,15 +133,16 @@ def _options(finished: Round) -> list[OptionView]:
     )
 
 
-def _only_arm(cell: Cell, arms: Sequence[str]) -> ArmRef | None:
+def only_arm(cell: Cell, arms: Sequence[str]) -> ArmRef | None:
+    """The arm of a cell that serves one arm only."""
     match cell.policy:
         case BaselinePolicy():
-            return _arm(arms[0], arms)
+            return arm_ref(arms[0], arms)
         case UniformPolicy((only,)):
-            return _arm(only, arms)
+            return arm_ref(only, arms)
         case MixPolicy(shares, rule) if not rule.clauses:
             served = [arm for arm, share in shares.items() if share]
-            return _arm(served[0], arms) if len(served) == 1 else None
+            return arm_ref(served[0], arms) if len(served) == 1 else None
         case _:
             return None
 
@@ -169,7 +154,7 @@ _SHARES = {
 }
 
 
-def _policy_words(cell: Cell, arms: Sequence[str]) -> str:
+def policy_words(cell: Cell, arms: Sequence[str]) -> str:
     """The policy in fewer words than the plan's table has room for."""
     match cell.policy:
         case BaselinePolicy():
@@ -188,35 +173,35 @@ def _cell(seen: CellObservation, finished: Round) -> CellView:
     cell = next((c for c in finished.plan.cells if c.id == seen.id), None)
     return {
         "id": seen.id,
-        "arm": None if cell is None else _only_arm(cell, finished.plan.arms),
-        "policy": seen.policy if cell is None else _policy_words(cell, finished.plan.arms),
+        "arm": None if cell is None else only_arm(cell, finished.plan.arms),
+        "policy": seen.policy if cell is None else policy_words(cell, finished.plan.arms),
         "n_visitors": seen.n_visitors,
         "recorded": seen.cell_recorded,
         "share": seen.n_visitors / max(1, len(finished.observations)),
-        "observed_rpv": _finite(seen.observed_rpv),
-        "observed_lift": _finite(seen.observed_lift),
-        "model_rpv": None if seen.model_rpv is None else _interval(seen.model_rpv),
-        "model_lift": None if seen.model_lift is None else _interval(seen.model_lift),
+        "observed_rpv": finite(seen.observed_rpv),
+        "observed_lift": finite(seen.observed_lift),
+        "model_rpv": None if seen.model_rpv is None else interval(seen.model_rpv),
+        "model_lift": None if seen.model_lift is None else interval(seen.model_lift),
     }
 
 
 def _comparison(c: Comparison, arms: Sequence[str]) -> ComparisonView:
     return {
-        "arm": _arm(c.treatment, arms),
+        "arm": arm_ref(c.treatment, arms),
         "control": c.control,
-        "lift": _interval(c.lift),
-        "relative_lift": _finite_interval(c.relative_lift),
-        "conversion_part": _interval(c.conversion_part),
-        "severity_part": _interval(c.severity_part),
+        "lift": interval(c.lift),
+        "relative_lift": finite_interval(c.relative_lift),
+        "conversion_part": interval(c.conversion_part),
+        "severity_part": interval(c.severity_part),
         "p_positive": c.probability_positive,
-        "observed_lift": _finite(c.observed_lift),
-        "aipw_lift": _finite(c.aipw_lift),
-        "aipw_se": _finite(c.aipw_se),
+        "observed_lift": finite(c.observed_lift),
+        "aipw_lift": finite(c.aipw_lift),
+        "aipw_se": finite(c.aipw_se),
         "claim": c.claim_level.label,
     }
 
 
-def _segment(s: Segment, arms: Sequence[str]) -> SegmentView:
+def _segment(s: Segment, arms: Sequence[str], *, registered: bool) -> SegmentView:
     return {
         "id": s.id,
         "name": s.name,
@@ -224,13 +209,29 @@ def _segment(s: Segment, arms: Sequence[str]) -> SegmentView:
         "share": s.population_share,
         "n_visitors": s.n_visitors,
         "n_converted": s.n_converted,
-        "arm": _arm(s.gate_arm, arms),
-        "gate": _interval(s.gates[s.gate_arm]),
-        "leader": _arm(s.leader, arms),
+        "arm": arm_ref(s.gate_arm, arms),
+        "gate": interval(s.gates[s.gate_arm]),
+        "leader": arm_ref(s.leader, arms),
         "p_best": s.arm_best_probabilities[s.leader],
-        "recommended": _arm(s.recommended_arm, arms),
+        "recommended": arm_ref(s.recommended_arm, arms),
         "claim": s.claim_level.label,
-        "stability": _finite(s.stability_score),
+        "stability": finite(s.stability_score),
+        "registered": registered,
+    }
+
+
+def _verdict(v: Verdict, finished: Round) -> VerdictView:
+    worth = v.worth
+    return {
+        "segment": v.segment.id,
+        "called": v.segment.name or (v.segment.id if v.segment.rule.clauses else "Everyone"),
+        "arm": arm_ref(v.arm, finished.plan.arms),
+        "verdict": v.recommendation.decision.value,
+        "lift": interval(worth.per_visitor),
+        "per_round": None if worth.per_round is None else interval(worth.per_round),
+        "per_year": None if worth.per_year is None else interval(worth.per_year),
+        "claim": v.claim_level.label,
+        "words": v.sentence(finished.currency),
     }
 
 

@@ -64,7 +64,17 @@ class Notebook:
     def __init__(self, page: Page, address: str, token: str, path: Path) -> None:
         self.page = page
         # Without reset the workspace of the last page would open its notebooks again.
-        page.goto(f"{address}/lab/tree/{path.name}?token={token}&reset")
+        self._address = f"{address}/lab/tree/{path.name}?token={token}&reset"
+        self._open()
+
+    def reload(self) -> None:
+        """Save the notebook, and load the page anew; the kernel stays."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self._open()
+
+    def _open(self) -> None:
+        page = self.page
+        page.goto(self._address)
         page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext")
         # A cell that runs before the kernel answers gets a "Select Kernel" dialog.
         page.evaluate(

@@ -8,6 +8,7 @@ from trials import trial
 
 from pytyche_engine.bcf import Posterior, Settings, fit
 from pytyche_engine.bcf.encoding import learn_encoding
+from pytyche_engine.bcf.fit import LEAST_DRAWS
 from pytyche_engine.bcf.layout import pad_columns
 from pytyche_engine.bcf.monitor import ESS_TO_STOP, Monitor, passed
 from pytyche_engine.bcf.state import CHANNELS
@@ -62,6 +63,29 @@ def test_it_goes_on_to_the_most_draws_if_it_cannot_pass():
     assert totals == sorted(totals)
     assert all(e.iteration <= e.total_iterations for e in events)
     assert events[-1].iteration == events[-1].total_iterations == posterior.sampling.iterations
+
+
+@pytest.mark.usefixtures("never_passes")
+def test_stopped_by_the_operator_it_keeps_what_every_chain_has():
+    def stop(event):
+        if event.interim:  # sampling is under way
+            control.stop()
+
+    control = Control(stop)
+    posterior = fit(trial(), settings=replace(QUICK, max_draws=5000), seed=1, control=control)
+    kept = draws_of_each_chain(posterior)
+    assert kept[0] == kept[1]
+    assert LEAST_DRAWS <= kept[0] < 5000
+    assert posterior.sampling.stopped == "operator"
+    assert "stopped by the operator" in posterior.sampling.line
+
+
+@pytest.mark.usefixtures("never_passes")
+def test_stopped_before_it_has_draws_it_waits_for_some():
+    control = Control()
+    control.stop()
+    posterior = fit(trial(), settings=QUICK, seed=1, control=control)
+    assert draws_of_each_chain(posterior) == [LEAST_DRAWS, LEAST_DRAWS]
 
 
 @pytest.mark.usefixtures("never_passes")

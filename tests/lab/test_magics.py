@@ -15,9 +15,11 @@ from pytyche_engine.allocation import ExplicitSchedule, FixedSchedule, Geometric
 from pytyche_engine.contracts.errors import DataError, DesignError, FitCancelled
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.experiment import sequential_experiment as real_experiment
 from pytyche_engine.experiment.round import Round
 from pytyche_lab import commands, extension
 from pytyche_lab.magics import PytycheMagics
+from pytyche_lab.widgets import CellPlan, RoundDashboard
 
 YAML = """
 treatments: [control, low_promo, free_ship]
@@ -57,6 +59,10 @@ class FakeExperiment:
             raise StopIteration
         self.history += (finished_round(len(self.history)),)
         return self.history[-1]
+
+    def dashboard(self, number: int | None = None) -> RoundDashboard:
+        shown = number or len(self.history)
+        return RoundDashboard(self.history[shown - 1], self.history[: shown - 1])
 
     def observe(self, frame: pd.DataFrame) -> Round:
         self.seen.append(frame)
@@ -98,6 +104,17 @@ def one_line(shell: InteractiveShell, capsys: pytest.CaptureFixture[str], code: 
     assert len(lines) == 1, printed
     assert lines[0].startswith("UsageError: ")
     return lines[0].removeprefix("UsageError: ")
+
+
+def test_edit_opens_the_editor_of_the_next_plan(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    magics = shell.magics_manager.registry["PytycheMagics"]
+    magics.experiments["real"] = real_experiment(schedule=[100], treatments=ARMS, name="real")
+    editor = run(shell, "%pytyche edit real")
+    assert isinstance(editor, CellPlan)
+    assert editor.draft is magics.experiments["real"].draft
+    assert "There is no experiment" in one_line(shell, capsys, "%pytyche edit nobody")
 
 
 def test_from_new_to_the_dashboard(shell: InteractiveShell) -> None:
@@ -284,7 +301,7 @@ def test_completions(shell: InteractiveShell) -> None:
     run(shell, "%pytyche new demo")
     shell.user_ns["march"] = pd.DataFrame()
     assert completed(shell, "%pytyche ") == set(commands.COMMANDS)
-    assert completed(shell, "x = 1\n%pytyche st") == {"status"}
+    assert completed(shell, "x = 1\n%pytyche st") == {"status", "stop"}
     assert completed(shell, "%pytyche advance ") == {"demo"}
     assert completed(shell, "%pytyche show demo --") == {"--round"}
     assert completed(shell, "%pytyche advance demo --data ma") == {"march"}

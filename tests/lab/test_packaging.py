@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WIDGETS = ("fit_progress", "round_dashboard")
+WIDGETS = ("cell_plan", "fit_progress", "round_dashboard")
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ def test_a_click_on_pause_holds_the_job_and_resume_lets_it_go():
 def test_an_unknown_message_is_refused():
     job = Job(lambda _: None).start()
     widget = FitProgress(job)
-    with pytest.raises(ValueError, match="knows cancel, pause and resume, not 'explode'"):
+    with pytest.raises(ValueError, match="knows cancel, pause, resume, stop; not 'explode'"):
         widget._on_message(widget, {"kind": "explode"}, [])
 
 

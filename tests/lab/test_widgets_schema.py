@@ -8,7 +8,7 @@ import pytest
 from rounds import finished_round
 
 from pytyche_engine.jobs import FitEvent, Job, Stage
-from pytyche_lab.widgets import FitProgress, RoundDashboard, schema
+from pytyche_lab.widgets import CellPlan, FitProgress, RoundDashboard, schema
 from pytyche_lab.widgets.fit_progress import progress_view
 from pytyche_lab.widgets.snapshots import history_view, round_view
 
@@ -26,6 +26,7 @@ def test_the_typescript_is_generated_from_the_python():
     [
         (FitProgress, schema.FitProgressTraits),
         (RoundDashboard, schema.RoundDashboardTraits),
+        (CellPlan, schema.CellPlanTraits),
     ],
 )
 def test_every_synced_trait_is_declared(widget: Any, traits: Any):

@@ -55,6 +55,7 @@ def advance(
     checkpoint: Callable[[], None],
     keep: Callable[[Chain], None],
     report: Callable[[int, int], None],
+    enough: Callable[[int], bool] = lambda _: False,
 ) -> Chain:
     """Go on until the chain has done ``iterations`` in all, ``thin`` of them a draw.
 
@@ -66,9 +67,12 @@ def advance(
         checkpoint: called before each call; may block or raise.
         keep: called with the chain between chunks.
         report: called after each call with the chain's index and the iterations done.
+        enough: asked before each chunk, with the draws kept so far, whether to end here.
     """
     saved, skips = _cut(chain.state.layout.n_rows, thin)
     while chain.iterations < iterations:
+        if enough(sum(map(len, chain.kept))):
+            break
         keep(chain)
         state, kept, seen = chain.state, chain.kept, chain.lifts
         for call, skip in enumerate(skips, start=1):

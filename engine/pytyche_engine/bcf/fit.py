@@ -38,6 +38,9 @@ from pytyche_engine.jobs.events import JobState, Stage
 CHECK_DRAWS = 50
 """Draws of each chain between two looks at convergence."""
 
+LEAST_DRAWS = 20
+"""Draws of each chain before it can be asked to make do with them."""
+
 SLOW_SECONDS = 300
 """A fit on a CPU that is predicted to take longer is worth a warning."""
 
@@ -71,8 +74,9 @@ def fit(
         checkpoints: where chains are kept, and go on from if the same fit was begun there.
 
     Sampling ends when R-hat and effective sample size of the lifts, of everyone and of halves
-    of the visitors, have passed, between ``settings.min_draws`` and ``settings.max_draws``;
-    the posterior's ``sampling`` says which it was.
+    of the visitors, have passed, between ``settings.min_draws`` and ``settings.max_draws``, or
+    when the control asks to stop, from `LEAST_DRAWS` a chain on; the posterior's ``sampling``
+    says which it was.
 
     Raises:
         FitCancelled: if the control was cancelled.
@@ -110,6 +114,9 @@ def fit(
         progress.saw(int(draws.chain[0]), lifts[:, 0])
         return lifts
 
+    def enough(kept: int) -> bool:
+        return control.stopping and kept >= LEAST_DRAWS
+
     def checkpoint() -> None:
         control.checkpoint()
         if halt.is_set():
@@ -133,6 +140,7 @@ def fit(
                     checkpoint=checkpoint,
                     keep=keep,
                     report=progress.advance,
+                    enough=enough,
                 )
                 for chain in chains
             ]
@@ -165,15 +173,17 @@ def fit(
             _warn_if_slow(progress.predicted_seconds())
         chains = stretch(chains, warm_up, draw=False)
         end = warm_up + planned(settings.min_draws)
-        chains = stretch(chains, end, draw=True)
-        while (
-            not (converged := _passed(chains, n_draws := (end - warm_up) // settings.thin))
-            and n_draws < settings.max_draws
-        ):
-            end += planned(min(CHECK_DRAWS, settings.max_draws - n_draws))
+        while True:
             progress.plan(warm_up, end - warm_up)
             chains = stretch(chains, end, draw=True)
-    draws = concat_draws([part for chain in chains for part in chain.kept])
+            n_draws = min((end - warm_up) // settings.thin, *map(_n_kept, chains))
+            converged = _passed(chains, n_draws)
+            if converged or n_draws >= settings.max_draws or enough(n_draws):
+                break
+            end += planned(min(CHECK_DRAWS, settings.max_draws - n_draws))
+    # Chains that were stopped on the way may be apart.
+    first = np.arange(n_draws)
+    draws = concat_draws([concat_draws(list(chain.kept)).take(first) for chain in chains])
     if not all(np.isfinite(v).all() for v in (draws.arm_effect, draws.mu_leaf, draws.sigma2)):
         raise FitError(
             "The sampler left the range of finite numbers. The experiment is unchanged. "
@@ -194,9 +204,13 @@ def fit(
         sampling=Sampling(
             start="cold" if previous is None else "warm",
             warm_up=warm_up,
-            iterations=chains[0].iterations,
+            iterations=min(chain.iterations for chain in chains),
             chains=len(chains),
-            stopped="converged" if converged else "maximum",
+            stopped="converged"
+            if converged
+            else "operator"
+            if control.stopping and n_draws < settings.max_draws
+            else "maximum",
         ),
     )
 
@@ -217,6 +231,10 @@ def _warn_if_slow(seconds: float | None) -> None:
 def _passed(chains: Sequence[Chain], n_draws: int) -> bool:
     """Whether the first draws pass: a chain that was kept later has more."""
     return passed(np.stack([np.concatenate(chain.lifts)[:n_draws] for chain in chains]))
+
+
+def _n_kept(chain: Chain) -> int:
+    return sum(map(len, chain.kept))
 
 
 def _fingerprint(

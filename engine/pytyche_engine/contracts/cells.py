@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -150,6 +150,22 @@ class TreePolicy(_Routing):
                         f"Arm '{dropped.arm}' is dropped, but a policy gives it "
                         f"{shares[dropped.arm]:.1%}. Revive it, or give its share to other arms."
                     )
+
+    def with_shares(self, segment: str, shares: Mapping[str, float]) -> "TreePolicy":
+        """The policy with other arm shares for the visitors of one segment.
+
+        Raises:
+            DesignError: if no route is for that segment, or the shares are no mix.
+        """
+        if segment not in (names := [route.segment for route in self.routes]):
+            raise DesignError(f"The policy has no segment '{segment}'; its segments are {names}.")
+        return replace(
+            self,
+            routes=tuple(
+                replace(route, shares=dict(shares)) if route.segment == segment else route
+                for route in self.routes
+            ),
+        )
 
     @property
     def named_arms(self) -> frozenset[str]:

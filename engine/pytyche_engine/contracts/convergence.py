@@ -41,23 +41,24 @@ class Sampling:
         iterations: iterations of each chain, warm-up included.
         chains: how many chains.
         stopped: ``"converged"`` when R-hat and effective sample size of the lifts had passed,
-            ``"maximum"`` when they had not by the last iteration allowed.
+            ``"maximum"`` when they had not by the last iteration allowed, ``"operator"`` when
+            somebody ended sampling before that.
     """
 
     start: Literal["cold", "warm"]
     warm_up: int
     iterations: int
     chains: int
-    stopped: Literal["converged", "maximum"]
+    stopped: Literal["converged", "maximum", "operator"]
 
     @property
     def line(self) -> str:
         """In one line."""
-        end = (
-            "R-hat and ESS passed"
-            if self.stopped == "converged"
-            else "the most allowed; R-hat or ESS did not pass"
-        )
+        end = {
+            "converged": "R-hat and ESS passed",
+            "maximum": "the most allowed; R-hat or ESS did not pass",
+            "operator": "stopped by the operator; R-hat or ESS did not pass",
+        }[self.stopped]
         return (
             f"sampler: {self.chains} chain(s), {self.start} start, {self.warm_up} warm-up + "
             f"{self.iterations - self.warm_up} iterations ({end})"

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from pytyche_engine.contracts.actions import (
     Action,
@@ -22,6 +23,21 @@ from pytyche_engine.experiment.state import State
 
 LONGEST_NAME = 60
 """Characters of a name, so that tables stay tables."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A registered rule.
+
+    Attributes:
+        id: the id that it is followed under, e.g. ``"R1"``.
+        name: what the operator calls it.
+        rule: who belongs.
+    """
+
+    id: str
+    name: str
+    rule: Rule
 
 
 class SegmentBook:
@@ -151,19 +167,27 @@ class SegmentBook:
             ("round", "rule", "share", "GATE (80% CI)", "leader", "stability", "claim"), rows
         )
 
+    @property
+    def followed(self) -> tuple[Followed, ...]:
+        """The rules that are registered, in that order."""
+        state = self._state()
+        names = segment_names(state.actions)
+        return tuple(
+            Followed(f.segment, names.get(f.segment, ""), f.rule) for f in _followed(state)
+        )
+
     def table(self) -> Table:
         """The latest round's segments, and those that are followed from the next one on."""
         state = self._state()
         present = _present(state)
-        names = segment_names(state.actions)
         rows = [
             (s.id, s.name or "—", str(s.rule), f"{s.population_share:.0%}", s.claim_level.label)
             for s in present
         ]
         rows += [
-            (f.segment, names.get(f.segment, "—"), str(f.rule), "—", "from the next round on")
-            for f in _followed(state)
-            if f.segment not in {s.id for s in present}
+            (f.id, f.name or "—", str(f.rule), "—", "from the next round on")
+            for f in self.followed
+            if f.id not in {s.id for s in present}
         ]
         return Table(("id", "name", "rule", "share", "claim"), rows)
 

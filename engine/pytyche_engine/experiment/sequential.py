@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pytyche_engine.allocation import Design, override
+from pytyche_engine.allocation import Design, Floors, override
 from pytyche_engine.calibration import (
     CalibrationArtifact,
     CalibrationMismatchWarning,
@@ -34,10 +34,12 @@ from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.arm_book import ArmBook
 from pytyche_engine.experiment.calibrated import round_artifact
 from pytyche_engine.experiment.classic_check import classic_check
+from pytyche_engine.experiment.draft import PlanDraft
 from pytyche_engine.experiment.evidence import Evidence, promoted
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
 from pytyche_engine.experiment.round import Round
+from pytyche_engine.experiment.seen import seen_visitors
 from pytyche_engine.experiment.segment_book import SegmentBook
 from pytyche_engine.experiment.state import State, forgetting, remembered
 from pytyche_engine.jobs import Control, Job
@@ -69,6 +71,8 @@ class SequentialExperiment:
 
     Attributes:
         watch: called with every job that starts, for whoever shows progress.
+        changed: called after a round is finished, a plan accepted or a decision made, in the
+            thread that did it; for whoever shows the experiment.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class SequentialExperiment:
         folder: ExperimentFolder | None = None,
     ) -> None:
         self.watch: Callable[[Job[Round]], None] | None = None
+        self.changed: Callable[[], None] | None = None
         self._spec = spec
         self._source = source
         self._folder = folder
@@ -88,6 +93,7 @@ class SequentialExperiment:
         self._warned: set[str] = set()
         self._handed_out: Plan | None = None
         self._evidence = Evidence()
+        self._draft: PlanDraft | None = None
 
     # What it is
 
@@ -154,6 +160,11 @@ class SequentialExperiment:
         return self._job
 
     @property
+    def has_source(self) -> bool:
+        """Whether rounds come from a source, or have to be brought to `observe`."""
+        return self._source is not None
+
+    @property
     def seen_visitors(self) -> set[str]:
         """Ids of all visitors so far."""
         return {i for s in self._state.served for i in s.observations.visitor_id}
@@ -174,7 +185,31 @@ class SequentialExperiment:
                 # What is recommended anyway follows the recommendation.
                 self._folder.write_plan(None if plan == self.next_recommendation else plan)
             self._state = replace(self._state, plan=plan)
+        if self._draft is not None and self._draft.is_current:
+            self._draft.follow(plan)
+        self._tell()
         return plan
+
+    @property
+    def draft(self) -> PlanDraft:
+        """The next round's plan to be edited step by step; the same one for everyone who asks.
+
+        It starts from `plan`, and anew whenever another plan is recommended.
+        """
+        with self._lock:
+            if self._draft is None or not self._draft.is_current:
+                state, design = self._state, self.design
+                latest = state.latest
+                self._draft = PlanDraft(
+                    state.plan,
+                    self.next_recommendation,
+                    floors=Floors(design.min_control_weight, design.min_explore_weight),
+                    schema=state.schema,
+                    look=lambda: None if latest is None else seen_visitors(latest),
+                    recommendation=lambda: self.next_recommendation,
+                    accept=self.accept,
+                )
+            return self._draft
 
     def assign(self, visitors: pd.DataFrame, *, seed: int | None = None) -> pd.DataFrame:
         """A copy of a frame of visitors with the plan's cell, arm and probabilities.
@@ -410,6 +445,7 @@ class SequentialExperiment:
             if self._folder is not None:
                 self._folder.write_actions(state.actions)
             self._state = state
+        self._tell()
 
     def _check_not_handed_out(self) -> None:
         if self._handed_out == self._state.plan or self._pending is not None:
@@ -495,7 +531,15 @@ class SequentialExperiment:
             raise
         if folder is not None:
             folder.end_round()
+        self._tell()
         return done
+
+    def _tell(self) -> None:
+        if self.changed is not None:
+            try:
+                self.changed()
+            except Exception as error:  # noqa: BLE001 - a broken view must not undo what was done
+                warn(f"A view of '{self.name}' could not follow: {error!r}.", PytycheWarning)
 
 
 def _finished(job: Job[Round]) -> Round:

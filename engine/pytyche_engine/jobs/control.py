@@ -1,4 +1,4 @@
-"""Pause, resume and cancel, shared by the thread that works and those that watch."""
+"""Pause, resume, stop and cancel, shared by the thread that works and those that watch."""
 
 import threading
 import time
@@ -22,6 +22,7 @@ class Control:
     def __init__(self, on_event: Callable[[FitEvent], None] | None = None) -> None:
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
+        self._stopping = threading.Event()
         self._running = threading.Event()
         self._running.set()
         self._sealed = False
@@ -46,6 +47,16 @@ class Control:
         """Ask the worker to stop because its process ends, which is no wish to give up."""
         self._leaving = True
         self.cancel()
+
+    def stop(self) -> None:
+        """Ask the worker to make do with what it has; also ends a pause."""
+        self._stopping.set()
+        self.resume()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to make do with what it has."""
+        return self._stopping.is_set()
 
     def pause(self) -> None:
         """Ask the worker to wait at its next checkpoint."""

@@ -88,6 +88,19 @@ class Job(Generic[T]):
         """Go on after a pause."""
         self.control.resume()
 
+    def stop(self) -> None:
+        """End sampling as soon as there are draws enough to say anything, and keep them.
+
+        The rest of the work goes on. If the chains do not agree yet, what it returns is
+        labelled unconverged wherever a number of it appears.
+        """
+        self.control.stop()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop and keep what it has."""
+        return self.control.stopping
+
     def cancel(self) -> None:
         """Stop; nothing of the work is kept.
 

@@ -31,6 +31,9 @@ function progress(stage: StageName, changes: Partial<Progress> = {}): Progress {
     trace_lengths: [],
     message: "",
     unconverged: false,
+    stopping: false,
+    memory_bytes: null,
+    memory_total: null,
     ...changes,
   };
 }
@@ -112,6 +115,22 @@ describe("fit progress", () => {
     model.arrive({ progress: progress("sample", { state: "cancelled" }) });
     expect(find("fit-progress").dataset["state"]).toBe("cancelled");
     expect(el.textContent).toContain("Round 1 is as it was. No draws were kept.");
+  });
+
+  it("stops and keeps once there are draws, and says what that means", () => {
+    const { model, el, find } = mount(progress("warm up", { iteration: 50 }));
+    expect(find("stop").hidden).toBe(true);
+    model.arrive({ progress: progress("sample", { iteration: 200, lifts: [lift("low_promo", 0.27)], memory_bytes: 3 * 2 ** 30, memory_total: 12 * 2 ** 30 }) });
+    expect(el.textContent).toContain("Memory 3.0 of 12 GiB");
+    find("stop").click();
+    expect(model.sent).toEqual([{ kind: "stop" }]);
+    expect(find("stop").textContent).toBe("Stopping");
+    expect((find("stop") as HTMLButtonElement).disabled).toBe(true);
+    model.arrive({ progress: progress("segments", { iteration: 200, stopping: true }) });
+    expect(el.textContent).toContain("Sampling ends here.");
+    model.arrive({ progress: progress("plan", { iteration: 200, stopping: true, state: "done", unconverged: true }) });
+    expect(el.textContent).toContain("You stopped it at 100 draws a chain");
+    expect(el.textContent).toContain("Ship is not offered");
   });
 
   it("pauses and resumes by message; Python alone changes the state", () => {

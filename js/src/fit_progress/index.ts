@@ -12,6 +12,12 @@ import { headline, isIndeterminate, isOver, kept, percentDone, size, spoken, sta
 const SILENCE_MS = 6_000;
 const TICK_MS = 1_000;
 
+const GIB = 2 ** 30;
+
+function gib(bytes: number): string {
+  return (bytes / GIB).toFixed(bytes < 10 * GIB ? 1 : 0);
+}
+
 function button(name: string, word: string, look: string, mark: IconName): HTMLButtonElement {
   return h("button", { type: "button", class: `pt-btn ${look}`.trim(), "data-testid": name }, icon(mark), h("span", {}, word));
 }
@@ -20,6 +26,7 @@ class FitView {
   readonly #model: Model<FitProgressTraits>;
   readonly #settling: Settling = new Map();
   #cancelClicked = false;
+  #stopClicked = false;
   #shownLeft: number | null = null;
   #heardAt = Date.now();
   #stale = false;
@@ -28,6 +35,7 @@ class FitView {
   readonly #chip = h("span", { class: "chips" });
   readonly #pause = button("pause", "Pause", "", "pause");
   readonly #resume = button("resume", "Resume", "primary", "play");
+  readonly #stop = button("stop", "Stop and keep", "", "save");
   readonly #cancel = button("cancel", "Cancel", "danger", "cross");
   readonly #big = h("span", { class: "pt-big", "data-testid": "headline" });
   readonly #rest = h("span", { class: "soft" });
@@ -44,7 +52,7 @@ class FitView {
     h(
       "header",
       { class: "pt-head fh" },
-      h("div", { class: "pt-row" }, this.#title, this.#chip, h("span", { class: "pt-push" }), this.#pause, this.#resume, this.#cancel),
+      h("div", { class: "pt-row" }, this.#title, this.#chip, h("span", { class: "pt-push" }), this.#pause, this.#resume, this.#stop, this.#cancel),
       h("div", { class: "fsub" }, this.#big, this.#rest, this.#size),
     ),
     this.#bar,
@@ -67,6 +75,11 @@ class FitView {
     keepKeys(this.root);
     this.#pause.addEventListener("click", () => model.send({ kind: "pause" }));
     this.#resume.addEventListener("click", () => model.send({ kind: "resume" }));
+    this.#stop.addEventListener("click", () => {
+      this.#stopClicked = true;
+      model.send({ kind: "stop" });
+      this.#draw();
+    });
     this.#cancel.addEventListener("click", () => {
       this.#cancelClicked = true;
       model.send({ kind: "cancel" });
@@ -141,6 +154,11 @@ class FitView {
     this.#pause.hidden = gone || state === "paused";
     this.#resume.hidden = gone || state !== "paused";
     this.#cancel.hidden = gone;
+    // Only draws that were kept can be made do with.
+    const stopping = p.stopping || this.#stopClicked;
+    this.#stop.hidden = gone || (p.stage !== "sample" && !stopping);
+    this.#stop.disabled = p.lifts.length === 0 || stopping || state === "cancelling";
+    setText(this.#stop.lastElementChild ?? this.#stop, stopping ? "Stopping" : "Stop and keep");
     this.#pause.disabled = isIndeterminate(p) || state === "cancelling";
     this.#cancel.disabled = state === "cancelling";
     setText(this.#cancel.lastElementChild ?? this.#cancel, state === "cancelling" ? "Cancelling" : "Cancel");
@@ -162,7 +180,12 @@ class FitView {
     }
     if (state === "failed") return [note("bad", p.message || "The fit failed.", untouched)];
     if (state === "done" && p.unconverged) {
-      return [note("bad", "The chains do not agree yet.", "Everything that shows this fit carries the word unconverged.")];
+      const [drawn] = kept(p);
+      const stopped = p.stopping ? `You stopped it at ${count(drawn)} draws a chain. ` : "";
+      return [note("bad", "The chains do not agree yet.", `${stopped}Everything that shows this fit carries the word unconverged, and Ship is not offered.`)];
+    }
+    if (p.stopping && state === "running") {
+      return [note("none", "Sampling ends here.", "What was drawn is kept; segments and the next plan are worked out from it.")];
     }
     if (state === "paused") {
       const [drawn, planned] = kept(p);
@@ -207,6 +230,10 @@ class FitView {
     const figures = [h("span", {}, "Elapsed ", h("b", {}, duration(p.elapsed_seconds)))];
     if (p.iteration > 0 && seconds > 1) {
       figures.push(h("span", {}, "Speed ", h("b", {}, `${(p.iteration / seconds).toFixed(1)} draws a second`)));
+    }
+    if (p.memory_bytes !== null) {
+      const of = p.memory_total === null ? "" : ` of ${gib(p.memory_total)}`;
+      figures.push(h("span", {}, "Memory ", h("b", {}, `${gib(p.memory_bytes)}${of} GiB`)));
     }
     const cancellable = !isOver(state) && !this.#stale;
     this.#foot.replaceChildren(...figures, cancellable ? h("span", { class: "pt-push" }, cancelling(p)) : "");

@@ -12,7 +12,7 @@ const LOSS =
   "What choosing this option gives up on average, over all the ways the truth could be, " +
   "against the best single arm. Zero means nothing is at risk.";
 
-const VERDICT: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Keep testing", STOP: "Stop" };
+export const VERDICT: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Keep testing", STOP: "Stop" };
 
 /** Visitors that money is counted over: the next round's, or as many as this one had. */
 export function horizon(round: RoundView): number {
@@ -139,8 +139,8 @@ function about(option: OptionView): string {
   if (option.recommended) words.push("recommended");
   if (option.best) words.push("best single arm");
   if (words.length === 0 && option.p_positive !== null) {
-    const below = f.probability(1 - option.p_positive);
-    words.push(`below control with probability ${below.replace("> ", "above ").replace("< ", "below ")}`);
+    const [side, p] = option.p_positive < 0.5 ? ["below", 1 - option.p_positive] : ["above", option.p_positive];
+    words.push(`${side} control with probability ${f.probability(p).replace("> ", "above ").replace("< ", "below ")}`);
   }
   const text = words.join(", ");
   return text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,26 +1,23 @@
 // Arms and segments on one scale, then how each arm's lift comes about.
 
-import { type Child, h } from "../shared/dom";
+import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
+import { CLAIM, ruleText, segmentName, sentence } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
 import type { ComparisonView, RoundView, SegmentView } from "../shared/schema";
 import { type Row, section, stacked, table } from "../shared/table";
 import { liftDigits } from "./decision";
 
-const CLAIM =
-  "How far an estimate may be trusted. Exploratory: found and estimated on the same rows. " +
-  "Honest estimate: on rows that did not choose it. Confirmed: on a later round.";
-
-export function effects(round: RoundView, selected: string): HTMLElement {
+export function effects(round: RoundView, selected: string | null): HTMLElement {
   const { currency, is_calibrated: calibrated } = round;
   const intervals = [...round.comparisons.map((c) => c.lift), ...round.segments.map((s) => s.gate)];
   const ends = intervals.flatMap((i) => [i.low, i.high]);
   const scale = scaleOver([0, ...ends], 4);
   const digits = Math.max(liftDigits(round), f.digitsFor(ends));
   const rows: (Row | string)[] = round.comparisons.map((c) => {
-    const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}`;
+    const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}, ${f.share(round.level)} interval, ${f.count(round.n_cumulative)} visitors, ${c.claim}`;
     return {
       cells: [
         [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
@@ -32,12 +29,16 @@ export function effects(round: RoundView, selected: string): HTMLElement {
       ],
     };
   });
+  const found = round.segments.filter((s) => !s.registered);
+  const registered = round.segments.filter((s) => s.registered);
   rows.push(
-    round.segments.length === 1
+    found.length === 1
       ? "No split pays: everyone is one segment, its strongest treatment against control"
-      : `${round.segments.length} segments, each with its strongest treatment against control, ordered by gain`,
+      : `${found.length} segments, each with its strongest treatment against control, ordered by gain`,
   );
-  rows.push(...round.segments.map((s) => segmentRow(s, round, scale, digits, selected)));
+  rows.push(...found.map((s) => segmentRow(s, round, scale, digits, selected)));
+  if (registered.length > 0) rows.push("Registered, followed whatever the tree becomes");
+  rows.push(...registered.map((s) => segmentRow(s, round, scale, digits, selected)));
   return section(
     "Arms and segments",
     f.labelled(`Lift in revenue per visitor, ${currency}, one scale from top to bottom`, round),
@@ -61,11 +62,11 @@ export function effects(round: RoundView, selected: string): HTMLElement {
   );
 }
 
-function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof scaleOver>, digits: number, selected: string): Row {
+function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof scaleOver>, digits: number, selected: string | null): Row {
   const { currency } = round;
   const everyone = s.rule === "everyone";
-  const called = s.name || (everyone ? "Everyone" : s.id);
-  const label = `${called}: ${s.arm.name} GATE ${f.liftFigures(s.gate, currency, digits).join(" ")}`;
+  const called = segmentName(s);
+  const label = `${called}: ${s.arm.name} GATE ${f.liftFigures(s.gate, currency, digits).join(" ")}, ${f.share(round.level)} interval, ${f.count(s.n_visitors)} visitors, ${s.claim}`;
   const stability = s.stability === null ? "stability not known" : `stability ${s.stability.toFixed(2)}`;
   const chosen = s.id === selected;
   return {
@@ -84,16 +85,6 @@ function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof s
       [h("span", { class: "cl" }, sentence(s.claim)), h("span", { class: "sub" }, stability)],
     ],
   };
-}
-
-/** The rule with its joints set apart: "a > 1 and b ≤ 2". */
-function ruleText(rule: string): Child[] {
-  const pretty = rule.replaceAll(" <= ", " ≤ ").replaceAll(" == ", " is ");
-  return pretty.split(" AND ").flatMap((clause, i) => (i === 0 ? [clause] : [h("i", {}, " and "), clause]));
-}
-
-function sentence(words: string): string {
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** Which side of zero the interval is on. */

@@ -4,10 +4,8 @@ import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { axis, glyph } from "../shared/glyph";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { HistoryView, RoundView, Verdict } from "../shared/schema";
-import { liftDigits } from "./decision";
-
-const SAID: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Keep testing", STOP: "Stop" };
+import type { HistoryView, RoundView } from "../shared/schema";
+import { liftDigits, VERDICT } from "./decision";
 
 export function history(round: RoundView, past: readonly HistoryView[]): HTMLElement {
   const { arm } = round.decision;
@@ -35,7 +33,7 @@ export function history(round: RoundView, past: readonly HistoryView[]): HTMLEle
         "p",
         { class: "soft hs" },
         f.labelled(
-          `${was.n_segments} ${was.n_segments === 1 ? "segment" : "segments"}. ${SAID[was.verdict]} ${was.verdict_arm}, P ${f.probability(was.p_positive)}`,
+          `${was.n_segments} ${was.n_segments === 1 ? "segment" : "segments"}. ${VERDICT[was.verdict]} ${was.verdict_arm}, P ${f.probability(was.p_positive)}`,
           was,
         ),
       ),

@@ -10,6 +10,7 @@ import { cells } from "./cells";
 import { decision } from "./decision";
 import { effects, parts } from "./effects";
 import { history } from "./history";
+import { verdicts } from "./verdicts";
 
 const STATUS_WORD: Record<LampStatus, string> = { ok: "ok", warn: "look at it", bad: "alarm", none: "not checked" };
 
@@ -133,6 +134,7 @@ function legend(round: RoundView): HTMLElement {
 
 function draw(root: HTMLElement, model: Model<RoundDashboardTraits>): void {
   const round = model.get("round");
+  const said = verdicts(round, model.get("selected_segment"));
   root.setAttribute("aria-label", `${round.title}, round ${round.number}`);
   root.replaceChildren(
     header(round),
@@ -141,6 +143,7 @@ function draw(root: HTMLElement, model: Model<RoundDashboardTraits>): void {
     decision(round),
     cells(round),
     effects(round, model.get("selected_segment")),
+    ...(said ? [said] : []),
     parts(round),
     history(round, model.get("history")),
     ...(round.truth ? [truth(round.truth, round)] : []),
@@ -149,7 +152,7 @@ function draw(root: HTMLElement, model: Model<RoundDashboardTraits>): void {
 }
 
 /** Mark the selected segment without drawing anything anew, so that focus stays where it is. */
-function mark(root: HTMLElement, selected: string): void {
+function mark(root: HTMLElement, selected: string | null): void {
   for (const row of root.querySelectorAll<HTMLElement>("tr[data-segment]")) {
     const chosen = row.dataset["segment"] === selected;
     row.classList.toggle("sel", chosen);
@@ -165,19 +168,20 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
   });
   keepKeys(root);
   const redraw = () => draw(root, model);
-  const select = (id: string) => {
+  const select = (id: string | null) => {
     model.set("selected_segment", id);
     model.save_changes();
     mark(root, id);
   };
   redraw();
   root.addEventListener("click", (event) => {
-    const row = event.target instanceof Element ? event.target.closest<HTMLElement>("tr[data-segment]") : null;
+    if (!(event.target instanceof Element) || event.target.closest("summary, details p")) return;
+    const row = event.target.closest<HTMLElement>("tr[data-segment]");
     const id = row?.dataset["segment"];
-    if (id !== undefined) select(id === model.get("selected_segment") ? "" : id);
+    if (id !== undefined) select(id === model.get("selected_segment") ? null : id);
   });
   root.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && model.get("selected_segment")) select("");
+    if (event.key === "Escape" && model.get("selected_segment")) select(null);
   });
   cleanup.onChange(model, "round", redraw);
   cleanup.onChange(model, "history", redraw);

@@ -43,6 +43,7 @@ function segment(id: string, rule: string, gate: Interval): RoundView["segments"
     recommended: PROMO,
     claim: "exploratory",
     stability: 0.94,
+    registered: false,
   };
 }
 
@@ -119,6 +120,10 @@ function round(changes: Partial<RoundView> = {}): RoundView {
     ],
     comparisons: [comparison(PROMO, 0.268), comparison(SHIP, -0.059)],
     segments: [segment("S2", "browse_depth > 1.14 AND z1 <= 1.08", around(0.401, 0.11)), segment("S1", "browse_depth <= 1.14", around(-0.118, 0.2))],
+    verdicts: [
+      { segment: "S0", called: "Everyone", arm: PROMO, verdict: "SHIP", lift: around(0.268, 0.11), per_round: around(53600, 22000), per_year: null, claim: "honest estimate", words: "SHIP 'low_promo' for everyone. <b>It lifts RPV.</b>" },
+      { segment: "S1", called: "S1", arm: PROMO, verdict: "STOP", lift: around(-0.118, 0.2), per_round: null, per_year: null, claim: "exploratory", words: "STOP." },
+    ],
     truth: null,
     next_cells: 3,
     next_visitors: 200000,
@@ -140,7 +145,7 @@ const HISTORY: HistoryView[] = [1, 2].map((number) => ({
 }));
 
 function mount(shown: RoundView, signal?: AbortSignal, past: HistoryView[] = HISTORY) {
-  const model = new FakeModel<RoundDashboardTraits>({ round: shown, history: past, selected_segment: "" });
+  const model = new FakeModel<RoundDashboardTraits>({ round: shown, history: past, selected_segment: null });
   const el = document.createElement("div");
   document.body.append(el);
   const stop = widget.render(signal ? { model, el, signal } : { model, el });
@@ -163,7 +168,7 @@ describe("the round dashboard", () => {
 
   it("names what is observed and what is modelled apart, and says what lies outside", () => {
     const [control, explore, empty] = mount(round()).rows("cells");
-    expect(control).toEqual(["ControlAlways control", "4,9625.0%", "$2.466\u00a0", "", "$2.466[2.396, 2.536]", "baseline"]);
+    expect(control).toEqual(["ControlAlways control", "4,9625.0%", "$2.466\u00a0", "Control: RPV $2.466 [2.396, 2.536], observed $2.466", "$2.466[2.396, 2.536]", "baseline"]);
     expect(explore?.[1]).toBe("about 4,9935.0%");
     expect(explore?.[2]).toContain("above interval");
     expect(empty?.slice(2)).toEqual(["–\u00a0", "", "–", "no visitors"]);
@@ -213,7 +218,7 @@ describe("the round dashboard", () => {
     const doubtful = HISTORY.map((was) => ({ ...was, converged: was.number === 1 }));
     const { el } = mount(round({ converged: false, truth }), undefined, doubtful);
     const sections = [...el.querySelectorAll("section.pt-sec")];
-    expect(sections.map((s) => s.getAttribute("aria-label"))).toEqual(["Decision", "Cells", "Arms and segments", "Where the lift comes from", "Over the rounds", "Against the planted truth"]);
+    expect(sections.map((s) => s.getAttribute("aria-label"))).toEqual(["Decision", "Cells", "Arms and segments", "Verdicts", "Where the lift comes from", "Over the rounds", "Against the planted truth"]);
     for (const section of sections) expect(section.textContent).toContain("Unconverged");
     // Of the rounds, only the one whose own fit it is.
     expect([...el.querySelectorAll(".hist li:not(.plan)")].map((li) => li.textContent?.includes("Unconverged"))).toEqual([false, true]);
@@ -259,7 +264,7 @@ describe("the round dashboard", () => {
     expect(el.querySelector("tr.sel")?.getAttribute("data-segment")).toBe("S1");
     expect(document.activeElement).toBe(button);
     button.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
-    expect(model.get("selected_segment")).toBe("");
+    expect(model.get("selected_segment")).toBeNull();
     expect(el.querySelector("tr.sel")).toBeNull();
     expect(model.saves).toBe(2);
   });
@@ -323,5 +328,32 @@ describe("the round dashboard", () => {
       expect(model.listeners).toBe(0);
       expect(el.childElementCount).toBe(0);
     }
+  });
+});
+
+describe("verdicts", () => {
+  it("has one a treatment and segment, with the engine's reason as text", () => {
+    const { el } = mount(round());
+    const rows = [...el.querySelectorAll<HTMLElement>(".verd tbody tr")];
+    expect(rows.map((row) => row.querySelector(".pt-chip")!.textContent)).toEqual(["Ship", "Stop"]);
+    expect(rows[0]!.textContent).toContain("<b>It lifts RPV.</b>");
+    expect(rows[0]!.textContent).toContain("+$53,600");
+  });
+
+  it("selects its segment, but not when its reason is opened", () => {
+    const { el, model } = mount(round());
+    el.querySelectorAll<HTMLElement>(".verd summary")[1]!.click();
+    expect(model.get("selected_segment")).toBeNull();
+    el.querySelectorAll<HTMLElement>(".verd .pt-name")[1]!.click();
+    expect(model.get("selected_segment")).toBe("S1");
+    expect(el.querySelectorAll("tr.sel")).toHaveLength(2);
+  });
+
+  it("sets registered segments apart", () => {
+    const shown = round();
+    const { el } = mount({ ...shown, segments: [...shown.segments, { ...shown.segments[0]!, id: "R1", name: "Mine", registered: true }] });
+    const groups = [...el.querySelectorAll(".eff .pt-group")].map((row) => row.textContent);
+    expect(groups[0]).toContain("2 segments");
+    expect(groups[1]).toContain("Registered");
   });
 });

@@ -105,6 +105,8 @@ export function glyph(g: Glyph): SVGElement {
       role: "img",
       "aria-label": g.label,
     },
+    // What a pointer is told when it rests on the drawing.
+    s("title", {}, g.label),
     ...grid,
     ...drawn,
   );

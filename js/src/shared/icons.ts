@@ -26,11 +26,21 @@ export function statusIcon(status: LampStatus, size = 16): SVGElement {
 }
 
 const LINES = {
+  undo: "M6 3.5L3 6.5l3 3M3.2 6.5H9a3.5 3.5 0 010 7H6",
+  redo: "M10 3.5l3 3-3 3M12.8 6.5H7a3.5 3.5 0 000 7h3",
+  plus: "M8 3.5v9M3.5 8h9",
+  right: "M6 4l4 4-4 4",
+  more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
   clock: "M8 2.5a5.5 5.5 0 100 11 5.5 5.5 0 000-11M8 5v3.2l2 1.3",
   play: "M5 3.5v9l7.5-4.5z",
   pause: "M5.5 3.5v9M10.5 3.5v9",
   cross: "M4 4l8 8M12 4l-8 8",
   tick: "M3 8.5l3.2 3L13 4.5",
+  search: "M7 3a4 4 0 100 8 4 4 0 000-8M10 10l3.5 3.5",
+  save: "M8 2.5v8M4.8 7.5L8 10.7l3.2-3.2M3 13.2h10",
+  down: "M4 6l4 4 4-4",
+  pen: "M10.5 3l2.5 2.5L5.8 12.7 3 13l.3-2.8z",
+  copy: "M5.5 7a1.5 1.5 0 011.5-1.5h5A1.5 1.5 0 0113.5 7v5a1.5 1.5 0 01-1.5 1.5H7A1.5 1.5 0 015.5 12zM10.5 5.5v-2a1 1 0 00-1-1h-6a1 1 0 00-1 1v6a1 1 0 001 1h2",
 } as const;
 
 export type IconName = keyof typeof LINES;

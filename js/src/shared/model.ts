@@ -6,8 +6,8 @@ export interface Model<Traits> {
   set<K extends keyof Traits>(key: K, value: Traits[K]): void;
   save_changes(): void;
   send(content: unknown): void;
-  on(event: string, callback: () => void): void;
-  off(event: string, callback: () => void): void;
+  on(event: string, callback: (content?: unknown) => void): void;
+  off(event: string, callback: (content?: unknown) => void): void;
 }
 
 export interface RenderProps<Traits> {
@@ -34,6 +34,12 @@ export class Cleanup {
     const event = `change:${key}`;
     model.on(event, callback);
     this.add(() => model.off(event, callback));
+  }
+
+  /** Listen to messages from Python until the view goes away. */
+  onMessage<Traits>(model: Model<Traits>, callback: (content: unknown) => void): void {
+    model.on("msg:custom", callback);
+    this.add(() => model.off("msg:custom", callback));
   }
 
   run(): void {

@@ -6,6 +6,11 @@ export type StageStatus = "done" | "current" | "todo";
 export type LampStatus = "ok" | "warn" | "bad" | "none";
 export type OptionKind = "ship" | "keep";
 export type Verdict = "SHIP" | "CONTINUE" | "STOP";
+export type Tab = "round" | "plan" | "segments" | "calibration" | "history";
+export type Role = "control" | "explore" | "optimized" | "hypothesis";
+export type FeatureKind = "numeric" | "categorical" | "boolean";
+export type ClauseKind = "threshold" | "levels";
+export type Side = "<=" | ">";
 
 export interface FitSetup {
   title: string;
@@ -55,6 +60,9 @@ export interface Progress {
   trace_lengths: number[];
   message: string;
   unconverged: boolean;
+  stopping: boolean;
+  memory_bytes: number | null;
+  memory_total: number | null;
 }
 
 export interface FitProgressTraits {
@@ -139,6 +147,19 @@ export interface SegmentView {
   recommended: ArmRef;
   claim: string;
   stability: number | null;
+  registered: boolean;
+}
+
+export interface VerdictView {
+  segment: string;
+  called: string;
+  arm: ArmRef;
+  verdict: Verdict;
+  lift: Interval;
+  per_round: Interval | null;
+  per_year: Interval | null;
+  claim: string;
+  words: string;
 }
 
 export interface TruthView {
@@ -171,6 +192,7 @@ export interface RoundView {
   cells: CellView[];
   comparisons: ComparisonView[];
   segments: SegmentView[];
+  verdicts: VerdictView[];
   truth: TruthView | null;
   next_cells: number;
   next_visitors: number | null;
@@ -192,5 +214,254 @@ export interface HistoryView {
 export interface RoundDashboardTraits {
   round: RoundView;
   history: HistoryView[];
-  selected_segment: string;
+  selected_segment: string | null;
+}
+
+export interface TreeNodeView {
+  id: string;
+  parent: string | null;
+  answer: string;
+  feature: string;
+  share: number;
+  n_visitors: number;
+  shares: number[];
+  segment: string | null;
+}
+
+export interface TreeSegmentView {
+  id: string;
+  name: string;
+  rule: string;
+  share: number;
+  n_visitors: number;
+  arm: ArmRef;
+  gate: Interval;
+  leader: ArmRef;
+  p_best: number;
+  claim: string;
+  registered: boolean;
+}
+
+export interface FollowedView {
+  id: string;
+  name: string;
+  rule: string;
+}
+
+export interface TreeView {
+  title: string;
+  currency: string;
+  number: number;
+  next_number: number | null;
+  n_visitors: number;
+  level: number;
+  is_calibrated: boolean;
+  converged: boolean;
+  arms: ArmRef[];
+  nodes: TreeNodeView[];
+  segments: TreeSegmentView[];
+  followed: FollowedView[];
+  best_arm: ArmRef;
+  value: Interval;
+  pays: boolean;
+  reason: string;
+  editable: boolean;
+}
+
+export interface SegmentRoundView {
+  number: number;
+  arm: ArmRef;
+  gate: Interval;
+  share: number;
+  claim: string;
+  same_rule: boolean;
+  is_calibrated: boolean;
+  converged: boolean;
+}
+
+export interface SegmentDetailView {
+  id: string;
+  clauses: string[];
+  sql: string;
+  claim_reason: string;
+  stability: number | null;
+  n_converted: number;
+  held_out: Interval | null;
+  held_out_rows: number;
+  best: number[];
+  rounds: SegmentRoundView[];
+}
+
+export interface SegmentTreeTraits {
+  tree: TreeView | null;
+  detail: SegmentDetailView | null;
+  selected_segment: string | null;
+}
+
+export interface RoundRowView {
+  number: number;
+  n_visitors: number;
+  n_cumulative: number;
+  cells: string[];
+  arm: ArmRef;
+  lift: Interval | null;
+  n_segments: number;
+  verdict: Verdict;
+  verdict_arm: string;
+  is_calibrated: boolean;
+  converged: boolean;
+  policy_accuracy: number | null;
+  oracle_gap: number | null;
+}
+
+export interface CoverageView {
+  artifact: string;
+  quantity: string;
+  level: number;
+  n_intervals: number;
+  before: number;
+  after: number;
+  error: number;
+}
+
+export interface CockpitView {
+  title: string;
+  currency: string;
+  level: number;
+  label: string;
+  is_calibrated: boolean;
+  converged: boolean;
+  finished: number;
+  shown: number | null;
+  n_rounds: number | null;
+  next_visitors: number | null;
+  own_plan: boolean;
+  fitting: boolean;
+  busy: string;
+  problem: string;
+  frames: string[] | null;
+  n_segments: number;
+  rounds: RoundRowView[];
+  coverage: CoverageView[];
+  call: string;
+}
+
+export interface CockpitTraits {
+  state: CockpitView;
+  tab: Tab;
+  fit: string | null;
+  round: string | null;
+  plan: string | null;
+  segments: string | null;
+}
+
+export interface FeatureView {
+  name: string;
+  kind: FeatureKind;
+  levels: string[];
+  had_missing: boolean;
+  low: number;
+  high: number;
+  middle: number;
+  counts: number[];
+}
+
+export interface PlanSetup {
+  title: string;
+  currency: string;
+  n_visitors: number | null;
+  control_floor: number;
+  explore_floor: number;
+  rule: string;
+  based_on: string;
+  level: number;
+  is_calibrated: boolean;
+  converged: boolean;
+  arms: ArmRef[];
+  features: FeatureView[];
+  n_seen: number;
+}
+
+export interface ClauseView {
+  feature: string;
+  kind: ClauseKind;
+  side: Side;
+  cut: number;
+  levels: string[];
+  includes_missing: boolean;
+}
+
+export interface OverlapView {
+  segment: string;
+  name: string;
+  share: number;
+}
+
+export interface HypothesisView {
+  clauses: ClauseView[];
+  shares: number[];
+  matching: number | null;
+  n_matching: number | null;
+  otherwise: string;
+  overlaps: OverlapView[];
+}
+
+export interface RouteView {
+  segment: string;
+  name: string;
+  rule: string;
+  share: number | null;
+  shares: number[];
+  set_by: string;
+}
+
+export interface PlanCellView {
+  id: string;
+  role: Role;
+  policy: string;
+  arm: ArmRef | null;
+  weight: number;
+  floor: number;
+  low: number;
+  high: number;
+  recommended: number | null;
+  hypothesis: HypothesisView | null;
+  routes: RouteView[];
+  n_visitors: number | null;
+  rpv: Interval | null;
+  regret: Interval | null;
+  regret_in_all: number | null;
+  detectable: number | null;
+  detectable_between: string;
+}
+
+export interface RefusedView {
+  field: string;
+  cell: string;
+  text: string;
+  strong: string;
+  rest: string;
+}
+
+export interface PlanView {
+  revision: number;
+  current: boolean;
+  accepted_at: string;
+  changes: string;
+  can_undo: boolean;
+  can_redo: boolean;
+  cells: PlanCellView[];
+  rpv: Interval | null;
+  regret: Interval | null;
+  regret_in_all: number | null;
+  refused: RefusedView[];
+  notices: string[];
+  message: string;
+  code: string;
+}
+
+export interface CellPlanTraits {
+  setup: PlanSetup;
+  plan: PlanView;
+  selected_segment: string | null;
 }

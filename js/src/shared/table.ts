@@ -11,7 +11,7 @@ export interface Column {
 
 export interface Row {
   cells: Child[][];
-  class?: string;
+  class?: string | undefined;
   id?: string;
 }
 

@@ -1,0 +1,64 @@
+// One verdict for each treatment, for everyone and in each segment, with the engine's reason.
+
+import { h } from "../shared/dom";
+import * as f from "../shared/format";
+import { armName, axis, glyph } from "../shared/glyph";
+import { chip, definition } from "../shared/icons";
+import { CLAIM, sentence } from "../shared/rules";
+import { liftTick, scaleOver } from "../shared/scale";
+import type { Interval, LampStatus, RoundView, Verdict, VerdictView } from "../shared/schema";
+import { type Column, section, stacked, table } from "../shared/table";
+import { VERDICT } from "./decision";
+
+const LOOK: Record<Verdict, LampStatus | ""> = { SHIP: "ok", CONTINUE: "", STOP: "bad" };
+/** More rows than this are folded away: everyone's verdicts stay in sight. */
+const SHOWN = 6;
+
+export function verdicts(round: RoundView, selected: string | null): HTMLElement | null {
+  if (round.verdicts.length === 0) return null;
+  const ends = round.verdicts.flatMap(({ lift }) => [lift.low, lift.high]);
+  const scale = scaleOver([0, ...ends], 4);
+  const digits = f.digitsFor(ends);
+  const year = round.verdicts.some((v) => v.per_year !== null);
+  const columns = (): Column[] => [
+    { head: "Segment and arm", class: "c1" },
+    { head: "Verdict", class: "c2" },
+    { head: `Lift in revenue per visitor, ${round.currency}`, class: "g c3", axis: axis(scale, liftTick) },
+    { head: `Lift, ${f.share(round.level)} interval`, class: "num c4" },
+    { head: definition(year ? "Worth a year" : "Worth next round", year ? "The lift times the visitors of a year that are in the segment." : "The lift times the visitors of the next round that are in the segment."), class: "num c5" },
+    { head: definition("Claim", CLAIM), class: "c6" },
+  ];
+  const row = (v: VerdictView) => {
+    const [mean, bounds] = f.liftFigures(v.lift, round.currency, digits);
+    return {
+      id: v.segment,
+      class: `pick${v.segment === selected ? " sel" : ""}`,
+      cells: [
+        [h("span", { class: "pt-name" }, v.called), h("span", { class: "sub" }, armName(v.arm, v.arm.name)), reason(v)],
+        [chip(VERDICT[v.verdict], LOOK[v.verdict])],
+        [glyph({ arm: v.arm, scale, zero: true, interval: v.lift, calibrated: round.is_calibrated, label: f.labelled(`${v.called}, ${v.arm.name}: ${VERDICT[v.verdict]}, lift ${mean} ${bounds}, ${v.claim}`, round) })],
+        stacked(mean, bounds),
+        worth(year ? v.per_year : v.per_round, round.currency),
+        [h("span", { class: "cl" }, sentence(v.claim))],
+      ],
+    };
+  };
+  const first = round.verdicts.slice(0, SHOWN);
+  const rest = round.verdicts.slice(SHOWN);
+  return section(
+    "Verdicts",
+    f.labelled("One for each treatment, for everyone and where targeting pays in each segment", round),
+    h("div", { class: "pt-bleed" }, table("verd", "Verdicts", columns(), first.map(row))),
+    rest.length > 0 && h("details", { class: "more" }, h("summary", {}, `${rest.length} more verdicts`), h("div", { class: "pt-bleed" }, table("verd", "More verdicts", columns(), rest.map(row)))),
+  );
+}
+
+function reason(v: VerdictView): HTMLElement {
+  return h("details", { class: "said" }, h("summary", {}, "Why"), h("p", {}, v.words));
+}
+
+function worth(sum: Interval | null, currency: string): (Node | string)[] {
+  if (sum === null) return [h("span", { class: "soft" }, f.UNKNOWN)];
+  const digits = Math.max(Math.abs(sum.low), Math.abs(sum.high)) < 10 ? 2 : 0;
+  return stacked(f.signedMoney(sum.mean, currency, digits), f.signedRange(sum, digits), false) as (Node | string)[];
+}

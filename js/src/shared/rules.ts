@@ -1,0 +1,40 @@
+// Rules and claims as people read them.
+
+import { type Child, h } from "./dom";
+
+function pretty(rule: string): string {
+  return rule.replaceAll("<=", "≤").replaceAll(" == ", " is ");
+}
+
+/** A rule with its joints set apart: "a > 1 and b ≤ 2". */
+export function ruleText(rule: string): Child[] {
+  return pretty(rule)
+    .split(" AND ")
+    .flatMap((clause, i) => (i === 0 ? [clause] : [h("i", {}, " and "), clause]));
+}
+
+/** A clause or an answer: "≤ 1.14", "channel is one of direct, email". */
+export function clauseText(clause: string): string {
+  return pretty(clause).replace(/ in \{(.*)\}$/s, " is one of $1");
+}
+
+/** An answer in few letters, for a drawing: a threshold to three figures, many levels by their number. */
+export function shortAnswer(answer: string): string {
+  const cut = /^(<=|>) (-?[\d.e+-]+)(.*)$/.exec(answer);
+  if (cut) return `${cut[1] === "<=" ? "≤" : ">"} ${Number(Number(cut[2]).toPrecision(3))}${cut[3]}`;
+  const levels = answer.split(", ");
+  return levels.length > 2 ? `${levels[0]} and ${levels.length - 1} more` : answer;
+}
+
+export const CLAIM =
+  "How far an estimate may be trusted. Exploratory: found and estimated on the same rows. " +
+  "Honest estimate: on rows that did not choose it. Confirmed: on a later round.";
+
+export function sentence(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** What a segment is called: its name, "Everyone", or its id. */
+export function segmentName(of: { id: string; name: string; rule: string }): string {
+  return of.name || (of.rule === "everyone" ? "Everyone" : of.id);
+}

@@ -1,0 +1,104 @@
+"""What the subcommands of ``%pytyche`` do that only need an experiment and their options."""
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.tables import Table
+
+if TYPE_CHECKING:
+    from pytyche_lab.experiments import Experiment
+
+
+@dataclass(frozen=True, repr=False)
+class Listing:
+    """A table that shows itself, or says that there is nothing to show."""
+
+    table: Table
+    nothing: str
+
+    def __repr__(self) -> str:
+        return self.table.text() if self.table.rows else self.nothing
+
+    def _repr_html_(self) -> str | None:
+        return self.table.html() if self.table.rows else None
+
+
+Verb = Callable[["Experiment", Namespace], Any]
+
+
+def _select(experiment: "Experiment", given: Namespace) -> None:
+    chosen = given.segment
+    experiment.views.selected_segment = None if chosen is None else experiment.segments[chosen].id
+
+
+def _rename(experiment: "Experiment", given: Namespace) -> Any:
+    experiment.segments.rename(given.segment, given.called)
+    return experiment.segments
+
+
+def _register(experiment: "Experiment", given: Namespace) -> Any:
+    experiment.segments.register(given.segment, given.called)
+    return experiment.segments
+
+
+def _retire(experiment: "Experiment", given: Namespace) -> Any:
+    experiment.segments.retire(given.segment)
+    return experiment.segments
+
+
+def _drop(experiment: "Experiment", given: Namespace) -> Any:
+    experiment.arms.drop(given.arm, given.reason)
+    return experiment.arms
+
+
+def _revive(experiment: "Experiment", given: Namespace) -> Any:
+    experiment.arms.revive(given.arm, given.reason)
+    return experiment.arms
+
+
+def _recommended(experiment: "Experiment", _given: Namespace) -> Any:
+    return experiment.accept(experiment.next_recommendation.cells)
+
+
+def _history(experiment: "Experiment", _given: Namespace) -> Listing:
+    rows = [
+        (str(r.round_idx + 1), f"{len(r.observations):,}", r.summary_one_line())
+        for r in experiment.history
+    ]
+    return Listing(
+        Table(("round", "visitors", "what it says"), rows),
+        f"'{experiment.name}' has no finished round yet.",
+    )
+
+
+def _job(act: str) -> Verb:
+    def run(experiment: "Experiment", _given: Namespace) -> None:
+        job = experiment.job
+        if job is None or job.done():
+            raise DesignError(f"'{experiment.name}' has no fit that is running.")
+        getattr(job, act)()
+
+    return run
+
+
+VERBS: Mapping[str, Verb] = {
+    "lab": lambda experiment, _: experiment.lab(),
+    "segments": lambda experiment, _: experiment.segments,
+    "tree": lambda experiment, _: experiment.tree(),
+    "select": _select,
+    "rename": _rename,
+    "register": _register,
+    "retire": _retire,
+    "drop": _drop,
+    "revive": _revive,
+    "recommended": _recommended,
+    "history": _history,
+    "pause": _job("pause"),
+    "resume": _job("resume"),
+    "stop": _job("stop"),
+    "cancel": _job("cancel"),
+}
+"""By their subcommand."""

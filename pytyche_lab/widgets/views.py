@@ -1,0 +1,136 @@
+"""The views of one experiment: what is selected in all of them, and that they follow it."""
+
+import threading
+import weakref
+from typing import Any
+
+import traitlets as t
+
+from pytyche_engine.contracts import DesignError
+from pytyche_engine.experiment import Round, SequentialExperiment
+from pytyche_engine.jobs import Job
+from pytyche_lab.widgets.cell_plan import CellPlan
+from pytyche_lab.widgets.cockpit import Cockpit
+from pytyche_lab.widgets.lab_widget import LabWidget
+from pytyche_lab.widgets.round_dashboard import RoundDashboard
+from pytyche_lab.widgets.segment_tree import SegmentTree
+
+
+class Views(t.HasTraits):
+    """Opens views of an experiment and keeps them in step.
+
+    There is one for each experiment (`views_of`), so what is selected in a view is selected in
+    every other, in whichever cell it was opened. Set `selected_segment` to select from code.
+
+    Attributes:
+        selected_segment: id of a segment of the latest round, or None.
+        experiment: the experiment; a weak reference, as the experiment knows its views.
+    """
+
+    selected_segment = t.Unicode(None, allow_none=True)
+
+    def __init__(self, experiment: SequentialExperiment) -> None:
+        super().__init__()
+        self.experiment: SequentialExperiment = weakref.proxy(experiment)
+        self._cockpit: Cockpit | None = None
+        # One for all views: two locks could wait for each other when a view sets another.
+        self._lock = threading.RLock()
+        self._open: weakref.WeakSet[LabWidget] = weakref.WeakSet()
+        # Which round a dashboard stays on; those that are not here follow the latest.
+        self._numbers: weakref.WeakKeyDictionary[LabWidget, int] = weakref.WeakKeyDictionary()
+        self.observe(self._select, "selected_segment")
+        experiment.changed = self.refresh
+        self._shown_where_it_started = experiment.watch
+        experiment.watch = self._watch
+
+    def dashboard(self, number: int | None = None) -> RoundDashboard:
+        """The dashboard of a finished round, by its number from 1; without one, of the latest.
+
+        Raises:
+            DesignError: if there is no such round.
+        """
+        history = self.experiment.history
+        if not history:
+            raise DesignError(f"'{self.experiment.name}' has no finished round yet.")
+        shown = len(history) if number is None else number
+        if not 1 <= shown <= len(history):
+            raise DesignError(
+                f"'{self.experiment.name}' has rounds 1 to {len(history)}, not {number}."
+            )
+        view = RoundDashboard(history[shown - 1], history[: shown - 1], title=self.experiment.name)
+        if number is not None:
+            self._numbers[view] = number
+        return self._linked(view)
+
+    def plan(self) -> CellPlan:
+        """The editor of the next round's plan."""
+        return self._linked(CellPlan(self.experiment))
+
+    def tree(self) -> SegmentTree:
+        """The policy tree of the latest round, whose segments can be named and registered."""
+        exp = self.experiment
+        return self._linked(SegmentTree(exp.history, title=exp.name, plan=exp.plan, experiment=exp))
+
+    def lab(self) -> Cockpit:
+        """The cockpit: everything about the experiment in one place. It is one widget."""
+        if self._cockpit is None:
+            self._cockpit = Cockpit(self)
+            self._cockpit.share_lock(self._lock)
+        return self._cockpit
+
+    def stay_on(self, view: RoundDashboard, number: int) -> None:
+        """Keep a dashboard on a round; on the latest one it follows what comes after."""
+        history = self.experiment.history
+        if number == len(history):
+            self._numbers.pop(view, None)
+        else:
+            self._numbers[view] = number
+        view.show(history[number - 1], history[: number - 1])
+
+    def refresh(self) -> None:
+        """Show what the experiment is now in every open view."""
+        exp = self.experiment
+        history = exp.history
+        with self._lock:
+            for view in tuple(self._open):
+                if isinstance(view, CellPlan):
+                    view.refresh()
+                elif isinstance(view, SegmentTree):
+                    view.show(history, exp.plan)
+                elif isinstance(view, RoundDashboard):
+                    number = self._numbers.get(view, len(history))
+                    view.show(history[number - 1], history[: number - 1])
+            if self._cockpit is not None:
+                self._cockpit.refresh()
+
+    def _watch(self, job: Job[Round]) -> None:
+        if self._shown_where_it_started is not None:
+            self._shown_where_it_started(job)
+        if self._cockpit is not None:
+            self._cockpit.follow(job)
+
+    def _linked(self, view: Any) -> Any:
+        view.share_lock(self._lock)
+        view.set_trait("selected_segment", self.selected_segment)
+        view.observe(self._selected_in_a_view, "selected_segment")
+        self._open.add(view)
+        return view
+
+    def _selected_in_a_view(self, change: Any) -> None:
+        self.selected_segment = change["new"]
+
+    def _select(self, change: Any) -> None:
+        with self._lock:
+            for view in tuple(self._open):
+                with view.publish():
+                    view.set_trait("selected_segment", change["new"])
+
+
+_views: "weakref.WeakKeyDictionary[SequentialExperiment, Views]" = weakref.WeakKeyDictionary()
+
+
+def views_of(experiment: SequentialExperiment) -> Views:
+    """The one `Views` of an experiment."""
+    if experiment not in _views:
+        _views[experiment] = Views(experiment)
+    return _views[experiment]

@@ -1,0 +1,110 @@
+"""The cockpit in JupyterLab: run a round from it, select, reload, and look at it twice."""
+
+from pathlib import Path
+
+from conftest import Open
+from lab import Notebook
+from playwright.sync_api import Locator, expect
+
+HOSTILE = "<img src=x onerror=window.hacked=1>"
+AXE = Path(__file__).parents[2] / "js/node_modules/axe-core/axe.min.js"
+FIT_MS = 180_000  # with a cold compilation cache on two busy cores
+NEW = f"""
+import warnings; warnings.simplefilter("ignore")
+import pytyche_lab as pt
+arms = ("control", {HOSTILE!r}, "free_ship")
+exp = pt.sequential_experiment(
+    schedule=(600, 400), treatments=arms, seed=1, name="promo", min_segment_share=0.2,
+    generator=pt.simulated_experiment_generator(
+        template="reversal", treatment_names=arms, K=3, seed=3, n_nuisance=1, effect_scale=1.0,
+        baseline_rate=0.5),
+    settings=pt.Settings(num_trees_mu=10, num_trees_tau=5, num_chains=2, num_warm_up=40,
+                         num_warm_up_warm=20, min_draws=60, max_draws=60, thin=1),
+)
+"""
+
+
+def cockpit(opened: Notebook, index: int) -> Locator:
+    return opened.output(index).get_by_test_id("cockpit")
+
+
+def violations(opened: Notebook, selector: str) -> list[str]:
+    """What axe-core finds wrong with WCAG A and AA."""
+    opened.page.add_script_tag(path=AXE)
+    return opened.page.evaluate(
+        """async (selector) => {
+            const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+            const found = await axe.run(selector, {runOnly: {type: "tag", values: tags}});
+            return found.violations.map(
+                (v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" | ")}`);
+        }""",
+        selector,
+    )
+
+
+def test_a_round_is_run_and_read_from_the_cockpit(notebook: Open, shots: Path) -> None:
+    opened = notebook(
+        [NEW, "exp.lab()", "exp.lab()", "exp.views.selected_segment, len(exp.history)"]
+    )
+    opened.run(0, 60)
+    opened.run(1)
+    opened.run(2)
+    first, second = cockpit(opened, 1), cockpit(opened, 2)
+    expect(first.get_by_text("No round has run yet")).to_be_visible()
+
+    first.get_by_test_id("run").click()
+    expect(first.get_by_test_id("fit-progress")).to_be_visible(timeout=30_000)
+    expect(second.get_by_test_id("fit-progress")).to_be_visible()
+    expect(first.get_by_test_id("verdict")).to_be_visible(timeout=FIT_MS)
+    expect(second.get_by_test_id("verdict")).to_be_visible()
+    assert opened.page.evaluate("() => window.hacked") is None
+    assert first.locator("img").count() == 0
+
+    # What is selected in one view is selected in all, and in Python.
+    first.locator(".eff tr[data-segment] button").last.click()
+    chosen = first.locator("tr.sel").first.get_attribute("data-segment")
+    expect(second.locator(f"tr.sel[data-segment={chosen}]").first).to_be_visible()
+    assert opened.run(3).strip().endswith(f"('{chosen}', 1)")
+
+    # The tab is state too.
+    second.get_by_test_id("tab-segments").click()
+    expect(first.get_by_test_id("segment-tree")).to_be_visible()
+
+    opened.page.set_viewport_size({"width": 1280, "height": 2200})
+    for theme in ("Light", "Dark"):
+        opened.set_theme(f"JupyterLab {theme}")
+        for tab in ("round", "segments", "calibration", "history"):
+            first.get_by_test_id(f"tab-{tab}").click()
+            expect(first.get_by_test_id(f"panel-{tab}")).to_be_visible()
+            opened.page.wait_for_timeout(150)
+            first.screenshot(path=shots / f"cockpit-{tab}-{theme.lower()}.png")
+            assert violations(opened, "[data-testid=cockpit]") == []
+    opened.set_theme("JupyterLab Light")
+    first.get_by_test_id("tab-segments").click()
+
+    opened.reload()
+    again = cockpit(opened, 1)
+    expect(again.get_by_test_id("segment-tree")).to_be_visible(timeout=30_000)
+    expect(again.get_by_test_id("tab-segments")).to_have_attribute("aria-selected", "true")
+    again.get_by_test_id("tab-round").click()
+    expect(again.locator(f"tr.sel[data-segment={chosen}]").first).to_be_visible()
+
+
+def test_what_went_wrong_stands_beside_the_buttons(notebook: Open) -> None:
+    opened = notebook(
+        [
+            """
+import pandas as pd, pytyche_lab as pt
+exp = pt.sequential_experiment(schedule=(600, 400), treatments=("control", "promo"), name="promo")
+wrong = pd.DataFrame({"visitor_id": ["a", "b"]})
+""",
+            "exp.lab()",
+        ]
+    )
+    opened.run(0, 60)
+    opened.run(1)
+    view = cockpit(opened, 1)
+    view.get_by_test_id("frame").select_option("wrong")
+    view.get_by_test_id("observe").click()
+    expect(view.locator(".pt-note.bad")).to_contain_text("arm", timeout=30_000)
+    expect(view.locator(".pt-note.bad")).to_contain_text("The experiment is as it was.")
