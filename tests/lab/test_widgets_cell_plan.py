@@ -1,6 +1,7 @@
 """The cell plan editor: messages become edits of the draft, refusals stay with their field."""
 
 import json
+import threading
 
 import pytest
 from test_widgets_schema import fits
@@ -86,6 +87,26 @@ def test_two_editors_of_one_experiment_show_the_same(editor: CellPlan):
     other.close()
     weight(editor, "control", "45")
     assert held(editor)["control"] == 0.45
+
+
+def test_edits_from_many_threads_end_in_one_state(editor: CellPlan):
+    other = CellPlan(editor._experiment)
+
+    def work(i: int) -> None:
+        for step in range(10):
+            weight(editor if i % 2 else other, "control", str(20 + i + step))
+            other.refresh()
+            if step == 5:
+                say(editor, kind="accept")
+
+    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads), "two locks waited for each other"
+    expected = editor.draft.plan.cells[0].weight
+    assert held(editor)["control"] == held(other)["control"] == expected
 
 
 def test_a_hypothesis_cell_is_added_named_mixed_and_removed(editor: CellPlan):
