@@ -179,6 +179,16 @@ def test_conditions_become_the_rule(editor: CellPlan):
     assert shown == [{**clauses[0], "cut": 1.5}, clauses[1]]
 
 
+@pytest.mark.filterwarnings("ignore::pytyche_engine.contracts.DataNotice")
+def test_the_others_in_a_cell_get_the_control_arm_by_its_name():
+    arms = ["No e-mail", "E-mail"]
+    editor = CellPlan(pt.sequential_experiment(schedule=[100], treatments=arms))
+    say(editor, kind="add")
+    assert editor.plan["cells"][2]["hypothesis"]["otherwise"] == "No e-mail"
+    editor.draft.add(pt.hypothesis_cell("m", "x > 1", "E-mail", 0.1, otherwise=arms))
+    assert editor.plan["cells"][3]["hypothesis"]["otherwise"] == "No e-mail 50%, E-mail 50%"
+
+
 def test_a_drag_is_one_step_of_undo(editor: CellPlan):
     for percent in (40, 35, 30):
         weight(editor, "control", str(percent), gesture="one")
