@@ -1,6 +1,7 @@
 """The cell plan editor: weights, cells of one's own and arm mixes for the next round."""
 
 import html
+import itertools
 import math
 from typing import Any
 
@@ -35,6 +36,7 @@ class CellPlan(LabWidget, bundle="cell_plan"):
     def __init__(self, experiment: SequentialExperiment) -> None:
         self._experiment = experiment
         self._draft = experiment.draft
+        self._turns, self._shown = itertools.count(1), 0
         super().__init__(
             setup=setup_view(experiment, self._draft),
             plan=plan_view(self._draft, experiment.latest),
@@ -52,9 +54,10 @@ class CellPlan(LabWidget, bundle="cell_plan"):
             self._end_watch()
             self._draft = self._experiment.draft
             self._end_watch = self._draft.watch(self._show)
+        setup = setup_view(self._experiment, self._draft)
         with self.publish():
-            self.set_trait("setup", setup_view(self._experiment, self._draft))
-            self._show()
+            self.set_trait("setup", setup)
+        self._show()
 
     def close(self) -> None:
         """Stop showing the draft. The draft itself stays."""
@@ -77,8 +80,14 @@ class CellPlan(LabWidget, bundle="cell_plan"):
         )
 
     def _show(self, message: str = "") -> None:
+        # Worked out without the widget's lock, as it takes the draft's. Every change shows itself
+        # after it was made, so of two threads the one that began later has the newer state.
+        turn = next(self._turns)
+        view = plan_view(self._draft, self._experiment.latest, message)
         with self.publish():
-            self.set_trait("plan", plan_view(self._draft, self._experiment.latest, message))
+            if turn > self._shown:
+                self._shown = turn
+                self.set_trait("plan", view)
 
     def _on_message(self, _widget: object, content: Message, _buffers: object) -> None:
         field, cell = str(content.get("field", "")), str(content.get("cell", ""))

@@ -140,7 +140,7 @@ def _hypothesis(
         "shares": [policy.shares.get(arm, 0.0) for arm in arms],
         "matching": expected.matching,
         "n_matching": expected.n_matching,
-        "otherwise": "control" if policy.otherwise is None else _mix(policy.otherwise),
+        "otherwise": arms[0] if policy.otherwise is None else _mix(policy.otherwise),
         "overlaps": [
             {"segment": o.segment, "name": _name(o.segment, segments), "share": o.share}
             for o in covered

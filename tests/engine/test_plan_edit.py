@@ -120,7 +120,7 @@ def test_a_value_under_a_floor_is_refused_and_says_what_holds():
         "Explore has a floor of 5%. 3% was not applied; the plan still holds 5%. "
         "The floor keeps every arm measured in every segment."
     )
-    for weight in (-0.01, np.nan, np.inf, True):
+    for weight in (-0.01, np.nan, np.inf, True, "0.1", None):
         with pytest.raises(DesignError):
             edit.with_weight(recommended(a=0.1), "a", weight, FLOORS)
 
@@ -191,6 +191,9 @@ def test_one_share_changes_and_the_others_keep_their_proportions():
     assert edit.with_share({"a": 1.0, "b": 0.0}, "a", 0.0) == {"a": 0.0, "b": 1.0}
     with pytest.raises(DesignError, match=r"and 100%\. 140% was not applied; a still has 20%"):
         edit.with_share({"a": 0.2, "b": 0.8}, "a", 1.4)
+    for share in (np.nan, "0.5", True):
+        with pytest.raises(DesignError, match="a number such as"):
+            edit.with_share({"a": 0.2, "b": 0.8}, "a", share)
 
 
 def test_shares_of_a_segment_are_those_of_that_segment_alone():

@@ -1,6 +1,7 @@
 """The cell plan editor: messages become edits of the draft, refusals stay with their field."""
 
 import json
+import threading
 
 import pytest
 from test_widgets_schema import fits
@@ -88,6 +89,26 @@ def test_two_editors_of_one_experiment_show_the_same(editor: CellPlan):
     assert held(editor)["control"] == 0.45
 
 
+def test_edits_from_many_threads_end_in_one_state(editor: CellPlan):
+    other = CellPlan(editor._experiment)
+
+    def work(i: int) -> None:
+        for step in range(10):
+            weight(editor if i % 2 else other, "control", str(20 + i + step))
+            other.refresh()
+            if step == 5:
+                say(editor, kind="accept")
+
+    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads), "two locks waited for each other"
+    expected = editor.draft.plan.cells[0].weight
+    assert held(editor)["control"] == held(other)["control"] == expected
+
+
 def test_a_hypothesis_cell_is_added_named_mixed_and_removed(editor: CellPlan):
     say(editor, kind="add")
     assert held(editor)["Hypothesis"] == 0.05
@@ -156,6 +177,16 @@ def test_conditions_become_the_rule(editor: CellPlan):
     assert str(cell.policy.rules[0]) == "depth <= 1.5 or missing AND channel in {a, b}"
     shown = editor.plan["cells"][2]["hypothesis"]["clauses"]
     assert shown == [{**clauses[0], "cut": 1.5}, clauses[1]]
+
+
+@pytest.mark.filterwarnings("ignore::pytyche_engine.contracts.DataNotice")
+def test_the_others_in_a_cell_get_the_control_arm_by_its_name():
+    arms = ["No e-mail", "E-mail"]
+    editor = CellPlan(pt.sequential_experiment(schedule=[100], treatments=arms))
+    say(editor, kind="add")
+    assert editor.plan["cells"][2]["hypothesis"]["otherwise"] == "No e-mail"
+    editor.draft.add(pt.hypothesis_cell("m", "x > 1", "E-mail", 0.1, otherwise=arms))
+    assert editor.plan["cells"][3]["hypothesis"]["otherwise"] == "No e-mail 50%, E-mail 50%"
 
 
 def test_a_drag_is_one_step_of_undo(editor: CellPlan):

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from pytyche_engine.contracts.cells import (
     WEIGHT_TOLERANCE,
     Cell,
@@ -82,7 +84,7 @@ def with_weight(plan: Plan, name: str, weight: float, floors: Floors) -> Plan:
             the others can give.
     """
     cell = find_cell(plan, name)
-    if isinstance(weight, bool) or not math.isfinite(weight):
+    if not _is_number(weight):
         raise DesignError(f"The weight of a cell is a share such as 0.05; {weight!r} is not.")
     low, high = weight_range(plan, name, floors)
     held = f"{_percent(weight)} was not applied; the plan still holds {_percent(cell.weight)}."
@@ -254,7 +256,9 @@ def with_share(shares: Mapping[str, float], arm: str, share: float) -> dict[str,
     Raises:
         DesignError: if the share is none.
     """
-    if isinstance(share, bool) or not (math.isfinite(share) and 0 <= share <= 1):
+    if not _is_number(share):
+        raise DesignError(f"The share of an arm is a number such as 0.5; {share!r} is not.")
+    if not 0 <= share <= 1:
         raise DesignError(
             f"The share of an arm lies between 0% and 100%. {_percent(share)} was not applied; "
             f"{arm} still has {_percent(shares.get(arm, 0.0))}."
@@ -311,6 +315,12 @@ def _exchanged(plan: Plan, old: Cell, new: Cell) -> Plan:
 def _check_own(cell: Cell, what: str) -> None:
     if cell.role != "hypothesis":
         raise DesignError(f"{cell.id.capitalize()} cannot be {what}.")
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return math.isfinite(value)
 
 
 def _percent(share: float) -> str:

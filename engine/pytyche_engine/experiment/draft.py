@@ -302,7 +302,7 @@ class PlanDraft:
             DesignError: if something that was typed was refused and not mended, or the
                 experiment does not take the plan.
         """
-        with self._changing():
+        with self._lock:
             if self._refused:
                 cells = ", ".join(dict.fromkeys(r.cell for r in self._refused.values()))
                 raise DesignError(
@@ -314,12 +314,16 @@ class PlanDraft:
                     f"This draft is for round {self.plan.round_index + 1} as it was recommended "
                     "before. Take a new one: exp.draft."
                 )
-            plan = self._accept(self.plan.cells)
-            self.follow(plan)
-            return plan
+            chosen = self.plan.cells
+        # Without the lock: whoever is told of it may have locks of their own.
+        plan = self._accept(chosen)
+        self.follow(plan)
+        return plan
 
     def follow(self, plan: Plan) -> None:
         """Take in a plan that the experiment accepted, here or by `accept` of its own."""
+        if self._accepted is not None and plan == self.plan:
+            return
         with self._changing():
             if plan != self.plan:
                 self._changed()
@@ -359,6 +363,7 @@ class PlanDraft:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
+        """Change something, then tell; never nested, so that nobody is told under the lock."""
         with self._lock:
             yield
         for changed in tuple(self._watchers):
