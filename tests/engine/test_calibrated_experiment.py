@@ -5,9 +5,11 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from calibration_cases import artifact
 from experiment_cases import SETTINGS, experiment, finished, quietly
+from segment_cases import draws_around, effects_of, hurdle
 
 from pytyche_engine.calibration import (
     CalibrationArtifact,
@@ -15,7 +17,13 @@ from pytyche_engine.calibration import (
     CalibrationMismatchWarning,
 )
 from pytyche_engine.contracts import PytycheWarning, UncalibratedWarning
+from pytyche_engine.contracts.actions import RegisterSegment
+from pytyche_engine.contracts.recalibration import Correction, Recalibration
+from pytyche_engine.contracts.rules import Rule, Threshold
+from pytyche_engine.contracts.served import Served
 from pytyche_engine.experiment import open_experiment
+from pytyche_engine.experiment.evidence import _round_evidence
+from pytyche_engine.segments import discover_segments, doubly_robust_scores, follow_segments
 
 
 @functools.cache
@@ -119,3 +127,77 @@ def test_each_round_takes_the_nearest_artifact():
     names = [r.analysis.recalibration.name for r in rounds]
     assert names == ["small", "large", "large"]
     assert exp.has_graduation_candidate() in (True, False)
+
+
+# --- segments, where a round this small finds none ------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Visitors whom the two treatments divide, with a model that has half of the truth."""
+    rng = np.random.default_rng(3)
+    features = pd.DataFrame({"recency": rng.normal(size=6_000), "z": rng.normal(size=6_000)})
+    good = (features["recency"] > 0).to_numpy()
+    rate = np.column_stack(
+        [np.full(6_000, 0.05), np.where(good, 0.09, 0.01), np.where(good, 0.01, 0.09)]
+    )
+    seen = hurdle(features, rate, rng, shares=(1 / 3, 1 / 3, 1 / 3))
+    rpv = 50 * rate
+    model = effects_of(rpv.mean(axis=0) + 0.5 * (rpv - rpv.mean(axis=0)))
+    return seen, model, draws_around(model)
+
+
+def only_gates(factor=2.0):
+    """A recalibration that shows what it was applied to: average effects stay."""
+    same = Correction((0.5, 0.9), (0.67, 1.64), (0.67, 1.64), 100)
+    wider = Correction((0.5, 0.9), (0.67, 1.64), (0.67 * factor, 1.64 * factor), 100)
+    return Recalibration("gates", same, wider, wider)
+
+
+def test_segments_and_their_worth_are_recalibrated_after_they_leaned(shop):
+    seen, model, draws = shop
+    raw = discover_segments(seen, model, draws, n_refits=1)
+    wide = discover_segments(seen, model, draws, n_refits=1, recalibration=only_gates())
+    assert len(raw.segments) == len(wide.segments) > 1
+    for one, other in zip(raw.segments, wide.segments, strict=True):
+        assert other.rule == one.rule
+        for arm, gate in one.gates.items():
+            assert other.gates[arm].mean == pytest.approx(gate.mean, abs=0.05 * gate.sd)
+            assert other.gates[arm].sd == pytest.approx(2 * gate.sd, rel=0.02)
+            assert other.held_out[arm] == one.held_out[arm]  # which is no posterior
+        leader = one.leader
+        assert other.arm_best_probabilities[leader] <= one.arm_best_probabilities[leader]
+    assert wide.value_of_targeting.sd == pytest.approx(2 * raw.value_of_targeting.sd)
+
+
+def test_one_segment_for_everyone_is_corrected_as_an_average_effect(shop):
+    seen, model, draws = shop
+    raw = discover_segments(seen, model, draws, max_depth=0, n_refits=1)
+    same = discover_segments(
+        seen, model, draws, max_depth=0, n_refits=1, recalibration=only_gates()
+    )
+    assert len(raw.segments) == 1
+    np.testing.assert_allclose(same.draws.lift, raw.draws.lift, atol=1e-9)
+
+
+def test_registered_segments_are_recalibrated(shop):
+    seen, model, draws = shop
+    registered = [RegisterSegment(1, "R1", "mine", Rule((Threshold("recency", ">", 0.5),)))]
+    scores = doubly_robust_scores(seen, model)
+    (raw,), _ = follow_segments(registered, seen, scores, draws)
+    (wide,), _ = follow_segments(registered, seen, scores, draws, only_gates())
+    for arm, gate in raw.gates.items():
+        assert wide.gates[arm].sd == pytest.approx(2 * gate.sd, rel=0.02)
+
+
+def test_past_rounds_answer_about_new_rules_with_recalibrated_draws():
+    rule = Rule((Threshold("session_recency", ">", 1.0),))
+    raw, mended = finished().history[0], recalibrated()
+    spread = [
+        _round_evidence(done, [Served(done.plan, done.observations, None)])
+        .draws([rule])
+        .lift[:, 0, 1]
+        .std()
+        for done in (raw, mended)
+    ]
+    assert spread[1] > 1.8 * spread[0]
