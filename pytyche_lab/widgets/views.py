@@ -39,7 +39,7 @@ class Views(t.HasTraits):
         # Which round a dashboard stays on; those that are not here follow the latest.
         self._numbers: weakref.WeakKeyDictionary[LabWidget, int] = weakref.WeakKeyDictionary()
         self.observe(self._select, "selected_segment")
-        experiment.changed = self.refresh
+        experiment.subscribe(self.refresh)
         self._shown_where_it_started = experiment.watch
         experiment.watch = self._watch
 

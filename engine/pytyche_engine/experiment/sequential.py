@@ -71,8 +71,6 @@ class SequentialExperiment:
 
     Attributes:
         watch: called with every job that starts, for whoever shows progress.
-        changed: called after a round is finished, a plan accepted or a decision made, in the
-            thread that did it; for whoever shows the experiment.
     """
 
     def __init__(
@@ -82,7 +80,6 @@ class SequentialExperiment:
         folder: ExperimentFolder | None = None,
     ) -> None:
         self.watch: Callable[[Job[Round]], None] | None = None
-        self.changed: Callable[[], None] | None = None
         self._spec = spec
         self._source = source
         self._folder = folder
@@ -91,6 +88,7 @@ class SequentialExperiment:
         self._pending: Served | None = None
         self._job: Job[Round] | None = None
         self._warned: set[str] = set()
+        self._listeners: list[Callable[[], None]] = []
         self._handed_out: Plan | None = None
         self._evidence = Evidence()
         self._draft: PlanDraft | None = None
@@ -302,6 +300,13 @@ class SequentialExperiment:
         for _ in self:
             pass
         return self.history
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` after a round is finished, a plan accepted or a decision made.
+
+        It is called in the thread that did it. If it raises, that is a warning.
+        """
+        self._listeners.append(listener)
 
     # What the operator decides
 
@@ -535,10 +540,10 @@ class SequentialExperiment:
         return done
 
     def _tell(self) -> None:
-        if self.changed is not None:
+        for listener in self._listeners:
             try:
-                self.changed()
-            except Exception as error:  # noqa: BLE001 - a broken view must not undo what was done
+                listener()
+            except Exception as error:  # noqa: BLE001 - what was done stays done
                 warn(f"A view of '{self.name}' could not follow: {error!r}.", PytycheWarning)
 
 
