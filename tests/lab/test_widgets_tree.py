@@ -148,7 +148,7 @@ def test_a_broken_view_does_not_undo_what_was_done():
     def broken():
         raise RuntimeError("the browser is gone")
 
-    exp.changed = broken
+    exp.subscribe(broken)
     with pytest.warns(match="could not follow"):
         exp.accept(exp.plan.cells)
 
