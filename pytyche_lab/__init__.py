@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         simulated_experiment_generator as simulated_experiment_generator,
     )
     from pytyche_lab import viz as viz
+    from pytyche_lab.client import Client as Client
+    from pytyche_lab.experiments import open as open  # noqa: A004 - it is called as pt.open
     from pytyche_lab.experiments import open_experiment as open_experiment
     from pytyche_lab.experiments import sequential_experiment as sequential_experiment
     from pytyche_lab.extension import load_ipython_extension as load_ipython_extension
@@ -79,7 +81,8 @@ _HOMES = {
     "pytyche_engine.contracts.door": ("read_round",),
     "pytyche_engine.decisions": ("ExpectedLossRule",),
     "pytyche_engine.sources": ("replay", "simulated_experiment_generator"),
-    "pytyche_lab.experiments": ("open_experiment", "sequential_experiment"),
+    "pytyche_lab.client": ("Client",),
+    "pytyche_lab.experiments": ("open", "open_experiment", "sequential_experiment"),
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
     "pytyche_lab.setup_check": ("check_setup",),
     "pytyche_lab.widgets": ("RoundDashboard",),

@@ -53,6 +53,7 @@ class SequentialExperiment:
 
     Attributes:
         watch: called with every job that starts, for whoever shows progress.
+        changed: called after a plan, a decision or a round was added, for whoever keeps a record.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class SequentialExperiment:
         folder: ExperimentFolder | None = None,
     ) -> None:
         self.watch: Callable[[Job[Round]], None] | None = None
+        self.changed: Callable[[], None] | None = None
         self._spec = spec
         self._source = source
         self._folder = folder
@@ -89,6 +91,11 @@ class SequentialExperiment:
     def labels(self) -> Labels:
         """Name, metric and currency."""
         return self._spec.labels
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the rounds are kept; None for in memory alone."""
+        return None if self._folder is None else self._folder.path
 
     @property
     def plan(self) -> Plan:
@@ -142,6 +149,7 @@ class SequentialExperiment:
                 # What is recommended anyway follows the recommendation.
                 self._folder.write_plan(None if plan == self.next_recommendation else plan)
             self._state = replace(self._state, plan=plan)
+        self._tell()
         return plan
 
     def assign(self, visitors: pd.DataFrame, *, seed: int | None = None) -> pd.DataFrame:
@@ -317,6 +325,7 @@ class SequentialExperiment:
             own_plan = None if state.plan == self.next_recommendation else state.plan
             folder.create(SavedExperiment(self._spec, tuple(rounds), own_plan, state.actions))
             self._folder = folder
+        self._tell()
 
     def restore(self, saved: SavedExperiment) -> None:
         """Take in the rounds of a folder, drawing their conclusions again."""
@@ -341,6 +350,14 @@ class SequentialExperiment:
             if self._folder is not None:
                 self._folder.write_actions(state.actions)
             self._state = state
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.changed is not None:
+            try:
+                self.changed()
+            except Exception as error:  # noqa: BLE001 - a broken record must not lose a round
+                warn(f"'{self.name}' goes on, but without a record: {error!r}.", PytycheWarning)
 
     def _check_not_handed_out(self) -> None:
         if self._handed_out == self._state.plan or self._pending is not None:
@@ -401,6 +418,7 @@ class SequentialExperiment:
                 )
             self._state = self._state.after(latest, done)
             self._pending = None
+        self._tell()
         return done
 
 

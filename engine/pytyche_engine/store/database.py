@@ -1,8 +1,9 @@
 """The registry's database: how it is opened, brought up to date, read and written."""
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ class Database:
         parsed = _parsed(url)
         self.engine = _sqlite(parsed) if _is_sqlite(parsed) else create_engine(parsed)
         self.dialect = self.engine.dialect.name
+        # Threads of one process wait in line here; SQLite's own waiting is by polling.
+        self._writing: AbstractContextManager[Any] = (
+            threading.Lock() if self.dialect == "sqlite" else nullcontext()
+        )
         try:
             self._upgrade()
         except OperationalError as error:
@@ -62,7 +67,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is kept whole when the block ends, and not at all if it raises."""
-        with self.engine.connect() as connection:
+        with self._writing, self.engine.connect() as connection:
             connection.execution_options(**{_WRITES: True})
             with connection.begin():
                 yield connection

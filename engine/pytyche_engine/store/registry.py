@@ -91,6 +91,19 @@ class Registry:
         with self.database.read() as connection:
             return read_experiment(connection, experiment_id, project_id)
 
+    def project_of(self, experiment_id: str, project_id: str | None = None) -> str:
+        """The project of an experiment.
+
+        Raises:
+            UnknownExperimentError: if there is none, or it is another project's.
+        """
+        query = select(t.experiments.c.project_id).where(t.experiments.c.id == experiment_id)
+        with self.database.read() as connection:
+            found = connection.scalar(in_project(query, project_id))
+        if found is None:
+            raise UnknownExperimentError("There is no such experiment in this project.")
+        return str(found)
+
     def named(self, name: str, project_id: str | None = None) -> Experiment:
         """The newest experiment with a name, or the one with this id.
 
