@@ -5,16 +5,14 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import chdtrc, ndtr, ndtri, stdtr
+from scipy.special import ndtri
 
+from pytyche_engine.classic.contrast import Contrast
+from pytyche_engine.classic.corrections import adjusted_p_values
 from pytyche_engine.classic.running_verdict import Verdict, verdict_on
+from pytyche_engine.classic.sequential import FEWEST_CONVERSIONS, FEWEST_VISITORS, MixtureTest
+from pytyche_engine.classic.srm import check_srm_periods
 from pytyche_engine.contracts.errors import DesignError
-
-SPLIT_ALARM = 0.001
-"""A split with a p-value below this is an alarm: looked at 100 times, 1.5 % of sound ones are."""
-
-MIN_VISITORS, MIN_CONVERSIONS = 100, 10
-"""Fewer than these in either arm are too few: the variance is not known well enough."""
 
 RATE_LEVEL = 0.80
 """Level of the intervals of single variants, as in every other table of this project."""
@@ -84,7 +82,7 @@ class SplitCheck:
 
     Attributes:
         p_value: None where there are too few visitors to tell.
-        alarm: whether it is below `SPLIT_ALARM`.
+        alarm: whether it is too small for chance.
         observed: (K,) shares of visitors.
         expected: (K,) shares that the weights made expected, each period by its own.
         worst: the variant that is furthest off.
@@ -197,19 +195,23 @@ def analyse_running(
     if tau is None and all(c.enough for c in comparisons):
         # Of all variants together: under the hypothesis tested this says nothing of differences.
         tau = design.expected_lift * float(sums.total.sum() / sums.exposures.sum())
-    log_lr = [None if tau is None else c.log_lr(tau) for c in comparisons]
+    test = MixtureTest(tau, design.alpha) if tau is not None else None
+    log_lr = [
+        None if test is None else float(test.log_lr(c.difference, c.variance)) for c in comparisons
+    ]
     before = [1.0] * len(comparisons) if previous_p is None else list(previous_p)
     p_always = [
         p if value is None or not c.enough else min(p, float(np.exp(min(-value, 0.0))))
         for c, value, p in zip(comparisons, log_lr, before, strict=True)
     ]
     p_classical = [None if design.is_bandit else c.p_classical() for c in comparisons]
-    always_holm, classical_holm = holm(p_always), holm(p_classical)
+    always_holm = adjusted_p_values(p_always, "holm")
+    classical_holm = adjusted_p_values(p_classical, "holm")
     limit = float(np.log(len(comparisons) / design.alpha))
     n_visitors = float(sums.exposures.sum())
     found = []
     for i, c in enumerate(comparisons):
-        lift, low, high = c.lift(tau, design.alpha)
+        lift, low, high = c.lift(test)
         adjusted = always_holm[i]
         assert adjusted is not None  # noqa: S101 - none of them is
         found.append(
@@ -225,7 +227,7 @@ def analyse_running(
                 p_classical=p_classical[i],
                 p_classical_holm=classical_holm[i],
                 variance_reduction=c.variance_reduction,
-                visitors_needed=None if tau is None else c.needed(tau, limit, n_visitors),
+                visitors_needed=None if test is None else c.needed(test, limit, n_visitors),
             )
         )
     split = check_split(sums, design.names)
@@ -241,44 +243,24 @@ def analyse_running(
 
 
 def check_split(sums: RunningSums, names: Sequence[str]) -> SplitCheck:
-    """Compare the visitors of each variant with what the weights of each period made expected.
-
-    Pearson's statistic with the covariance of counts whose probabilities changed,
-    ``(O - E)' V^- (O - E)`` with ``E = sum_t n_t w_t`` and ``V = sum_t n_t (diag(w_t) -
-    w_t w_t')``; with one period this is the usual chi-square. Expected counts below 5 are too
-    few for it.
-    """
+    """Compare visitors with what the weights made expected, each period by its own."""
     n = sums.exposures.sum(axis=1)
-    observed = sums.exposures.sum(axis=0)
-    expected = n @ sums.weights
-    covariance = np.diag(expected) - (sums.weights.T * n) @ sums.weights
-    total = n.sum()
-    apart = observed - expected
-    p_value = None
-    if expected.min() >= 5:
-        # One count follows from the others.
-        statistic = apart[1:] @ np.linalg.solve(covariance[1:, 1:], apart[1:])
-        p_value = float(chdtrc(len(names) - 1, statistic))
-    scaled = np.abs(apart) / np.sqrt(np.maximum(np.diag(covariance), 1e-12))
-    shares = np.stack([observed, expected]) / max(total, 1.0)
-    return SplitCheck(
-        p_value,
-        p_value is not None and p_value < SPLIT_ALARM,
-        tuple(shares[0].tolist()),
-        tuple(shares[1].tolist()),
-        names[int(scaled.argmax())],
+    seen = n > 0  # a period that has just begun has nothing to be compared
+    if not seen.any():
+        empty = (0.0,) * len(names)
+        return SplitCheck(None, False, empty, empty, names[0])
+    found = check_srm_periods(
+        [dict(zip(names, map(int, row), strict=True)) for row in sums.exposures[seen]],
+        [dict(zip(names, row.tolist(), strict=True)) for row in sums.weights[seen]],
     )
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's (1979) adjusted p-values; None stays None and does not count."""
-    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for rank, (p, i) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
-        adjusted[i] = largest
-    return adjusted
+    observed, expected = sums.exposures.sum(axis=0), n @ sums.weights
+    return SplitCheck(
+        found.p_value,
+        found.alarm,
+        tuple((observed / n.sum()).tolist()),
+        tuple((expected / n.sum()).tolist()),
+        found.worst,
+    )
 
 
 @dataclass(frozen=True)
@@ -293,40 +275,27 @@ class _Estimate:
     enough: bool
     variance_reduction: float | None
 
-    def log_lr(self, tau: float) -> float | None:
-        if not self.variance > 0 or not tau > 0:
-            return None
-        v, t2 = self.variance, tau * tau
-        return float(0.5 * np.log(v / (v + t2)) + t2 * self.difference**2 / (2 * v * (v + t2)))
-
     def p_classical(self) -> float | None:
-        if not self.enough or not self.variance > 0:
+        if not self.enough:
             return None
-        return _two_sided(self.difference / np.sqrt(self.variance), self.dof)
+        return Contrast(self.difference, float(np.sqrt(self.variance)), self.dof).p_value()
 
-    def lift(
-        self, tau: float | None, alpha: float
-    ) -> tuple[float | None, float | None, float | None]:
+    def lift(self, test: MixtureTest | None) -> tuple[float | None, float | None, float | None]:
         """The relative lift and its always-valid interval, by the delta method."""
         if not self.control > 0:
             return None, None, None
         lift = self.difference / self.control
         # The control's mean is below the line as well as above it.
-        v = self.variance + self.variance_control * ((1 + lift) ** 2 - 1)
-        if tau is None or not v > 0:
+        variance = self.variance + self.variance_control * ((1 + lift) ** 2 - 1)
+        if test is None or not variance > 0:
             return lift, None, None
-        v, t2 = v / self.control**2, (tau / self.control) ** 2
-        half = np.sqrt(v * (v + t2) / t2 * (2 * np.log(1 / alpha) + np.log((v + t2) / v)))
-        return lift, float(lift - half), float(lift + half)
+        half = float(test.half_width(variance)) / self.control
+        return lift, lift - half, lift + half
 
-    def needed(self, tau: float, limit: float, n_visitors: float) -> int | None:
+    def needed(self, test: MixtureTest, limit: float, n_visitors: float) -> int | None:
         """Further visitors until the limit, if difference and spread stay as they are."""
-        if not self.variance > 0:
-            return None
         times = np.geomspace(1, 100, 200)
-        v, t2 = self.variance / times, tau * tau
-        at = 0.5 * np.log(v / (v + t2)) + t2 * self.difference**2 / (2 * v * (v + t2))
-        reached = np.flatnonzero(at >= limit)
+        reached = np.flatnonzero(test.log_lr(self.difference, self.variance / times) >= limit)
         return int(n_visitors * (times[reached[0]] - 1)) if len(reached) else None
 
 
@@ -335,8 +304,8 @@ def _estimate(sums: RunningSums, k: int, design: RunningDesign) -> _Estimate:
     pair = [0, k]
     y, n = sums.total[:, pair], sums.exposures[:, pair]
     enough = bool(
-        (n.sum(axis=0) >= MIN_VISITORS).all()
-        and (sums.conversions[:, pair].sum(axis=0) >= MIN_CONVERSIONS).all()
+        (n.sum(axis=0) >= FEWEST_VISITORS).all()
+        and (sums.conversions[:, pair].sum(axis=0) >= FEWEST_CONVERSIONS).all()
     )
     squares = sums.total_squares[:, pair]
     if not design.is_bandit:
@@ -405,10 +374,6 @@ def _cuped_words(sums: RunningSums, comparisons: Sequence[_Estimate]) -> str:
 def _satterthwaite(v: Float[np.ndarray, " 2"], n: Float[np.ndarray, " 2"]) -> float:
     below = float((v**2 / np.maximum(n - 1, 1)).sum())
     return float(v.sum() ** 2 / below) if below > 0 else np.inf
-
-
-def _two_sided(t: float, dof: float) -> float:
-    return float(2 * (ndtr(-abs(t)) if np.isinf(dof) else stdtr(dof, -abs(t))))
 
 
 def _figures(sums: RunningSums, design: RunningDesign) -> tuple[VariantFigures, ...]:

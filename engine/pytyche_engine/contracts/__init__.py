@@ -27,6 +27,7 @@ from pytyche_engine.contracts.errors import DataNotice as DataNotice
 from pytyche_engine.contracts.errors import DesignError as DesignError
 from pytyche_engine.contracts.errors import FitCancelled as FitCancelled
 from pytyche_engine.contracts.errors import FitError as FitError
+from pytyche_engine.contracts.errors import PhaseOrderError as PhaseOrderError
 from pytyche_engine.contracts.errors import PytycheError as PytycheError
 from pytyche_engine.contracts.errors import PytycheWarning as PytycheWarning
 from pytyche_engine.contracts.errors import StoreError as StoreError

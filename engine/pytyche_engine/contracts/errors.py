@@ -36,6 +36,10 @@ class DesignError(PytycheError, ValueError):
     """An experiment, schedule, cell, plan or setting contradicts itself."""
 
 
+class PhaseOrderError(PytycheError, RuntimeError):
+    """A step of a classical experiment was asked for out of order. Nothing was done."""
+
+
 class FitError(PytycheError, RuntimeError):
     """The sampler could not produce a posterior. The experiment is unchanged."""
 

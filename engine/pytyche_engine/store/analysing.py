@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import Connection, select
 
-from pytyche_engine.classic.running import RunningDesign, RunningSums, analyse_running
 from pytyche_engine.contracts.errors import WrongStateError
 from pytyche_engine.store import tables as t
 from pytyche_engine.store.records import SUM_NAMES, Experiment
@@ -22,6 +21,9 @@ from pytyche_engine.store.rows import (
     read_sums,
     said,
 )
+
+if TYPE_CHECKING:
+    from pytyche_engine.classic.running import RunningSums
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ def analyse(registry: Registry, experiment_id: str, who: str) -> Analysis:
     Raises:
         WrongStateError: if it is a draft, or adaptive.
     """
+    # Here, so that a server starts without waiting for the statistics; and not in the
+    # transaction, which would keep others waiting.
+    from pytyche_engine.classic.running import RunningDesign, analyse_running
+
     with registry.database.read() as connection:
         _check(read_experiment(connection, experiment_id))
     with registry.database.write() as connection:
@@ -121,7 +127,9 @@ def _last(connection: Connection, experiment_id: str) -> Analysis | None:
     return Analysis(row["id"], row["made_at"], row["made_by"], row["result"])
 
 
-def _sums(connection: Connection, experiment: Experiment) -> RunningSums:
+def _sums(connection: Connection, experiment: Experiment) -> "RunningSums":
+    from pytyche_engine.classic.running import RunningSums
+
     sums = read_sums(connection, experiment)
     weights = {period.id: period.weights for period in read_periods(connection, experiment)}
     columns = {

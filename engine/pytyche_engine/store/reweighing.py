@@ -1,10 +1,11 @@
 """A bandit's weights, following what was observed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from sqlalchemy import Connection, func, select
 
 from pytyche_engine.allocation.shares import thompson_shares
-from pytyche_engine.classic.bandit import probabilities_best
 from pytyche_engine.contracts.errors import WrongStateError
 from pytyche_engine.store import tables as t
 from pytyche_engine.store.records import Experiment, Sums
@@ -69,18 +70,25 @@ def reweigh(connection: Connection, experiment: Experiment) -> bool:
         return False
     if min(one.exposures for one in sums) < MIN_VISITORS:
         return False
-    best = probabilities_best(
-        np.array([one.exposures for one in sums]),
-        np.array([one.total for one in sums]),
-        np.array([one.total_squares for one in sums]),
-        binary=experiment.metric == "conversion",
-    )
+    best = _probability_best(sums, experiment)
     weights = thompson_shares(best, experiment.floor)
     before = np.array([variant.weight for variant in experiment.variants])
     if np.abs(weights - before).max() < MIN_CHANGE:
         return False
     change_weights(connection, experiment, weights.tolist(), best.tolist())
     return True
+
+
+def _probability_best(sums: Sequence[Sums], experiment: Experiment) -> np.ndarray:
+    # Here, so that a server starts without waiting for the statistics.
+    from pytyche_engine.classic.best_mean import probability_best_mean
+    from pytyche_engine.classic.thompson import BetaArms
+
+    if experiment.metric == "conversion":
+        arms = BetaArms.of([one.conversions for one in sums], [one.exposures for one in sums])
+        return arms.probability_best()
+    columns = np.array([(one.exposures, one.total, one.total_squares) for one in sums]).T
+    return probability_best_mean(*columns)
 
 
 def _is_due(connection: Connection, experiment: Experiment) -> bool:
