@@ -4,7 +4,7 @@ import { build } from "esbuild";
 import { readFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 
-const WIDGETS = ["fit_progress", "round_dashboard"];
+const WIDGETS = ["fit_progress", "round_dashboard", "console"];
 const OUT = "../pytyche_lab/static";
 const LIMIT = 60_000; // bytes of gzip: the text travels with every widget instance
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pytyche_lab.experiments import sequential_experiment as sequential_experiment
     from pytyche_lab.extension import load_ipython_extension as load_ipython_extension
     from pytyche_lab.extension import unload_ipython_extension as unload_ipython_extension
+    from pytyche_lab.registry import console as console
     from pytyche_lab.setup_check import check_setup as check_setup
     from pytyche_lab.widgets import RoundDashboard as RoundDashboard
 
@@ -84,6 +85,7 @@ _HOMES = {
     "pytyche_lab.client": ("Client",),
     "pytyche_lab.experiments": ("open", "open_experiment", "sequential_experiment"),
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
+    "pytyche_lab.registry": ("console",),
     "pytyche_lab.setup_check": ("check_setup",),
     "pytyche_lab.widgets": ("RoundDashboard",),
 }

@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, Command] = {
         "the dashboard of a finished round",
         options={"--round": {"type": int, "help": "which round, from 1; the latest if left out"}},
     ),
+    "console": Command("all experiments of the registry: make, launch, stop, analyze", name="no"),
     "help": Command("this list", name="no"),
 }
 

@@ -100,6 +100,8 @@ class PytycheMagics(Magics):
                     return self._status(given)
                 case "show":
                     return self._show(given)
+                case "console":
+                    return pt.console()
                 case _:
                     return Help()
 

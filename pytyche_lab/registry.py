@@ -14,6 +14,7 @@ from pytyche_engine.contracts.warn import warn
 if TYPE_CHECKING:
     from pytyche_engine.experiment import SequentialExperiment
     from pytyche_engine.store.registry import Registry
+    from pytyche_lab.widgets import Console
 
 URL_VARIABLE = "PYTYCHE_REGISTRY"
 """Names the registry's database, for kernels and servers alike, e.g. a PostgreSQL."""
@@ -43,6 +44,17 @@ def _opened(url: str, folder: Path) -> "Registry":
     from pytyche_engine.store.registry import Registry
 
     return Registry(url, folder)
+
+
+def console(project_id: str | None = None) -> "Console":
+    """The console of all experiments of this user; of one project if it is named.
+
+    Raises:
+        StoreError: if the registry cannot be opened.
+    """
+    from pytyche_lab.widgets import Console
+
+    return Console(project_id)
 
 
 def user_name() -> str:

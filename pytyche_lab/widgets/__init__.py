@@ -3,10 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytyche_lab.widgets.console import Console as Console
     from pytyche_lab.widgets.fit_progress import FitProgress as FitProgress
     from pytyche_lab.widgets.round_dashboard import RoundDashboard as RoundDashboard
 
-_HOME = {"FitProgress": "fit_progress", "RoundDashboard": "round_dashboard"}
+_HOME = {
+    "Console": "console",
+    "FitProgress": "fit_progress",
+    "RoundDashboard": "round_dashboard",
+}
 
 
 def __getattr__(name: str) -> Any:

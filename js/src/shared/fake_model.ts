@@ -6,7 +6,7 @@ export class FakeModel<Traits extends object> implements Model<Traits> {
   readonly sent: unknown[] = [];
   saves = 0;
   readonly #values: Traits;
-  readonly #listeners = new Map<string, Set<() => void>>();
+  readonly #listeners = new Map<string, Set<(content?: unknown) => void>>();
 
   constructor(values: Traits) {
     this.#values = { ...values };
@@ -28,12 +28,12 @@ export class FakeModel<Traits extends object> implements Model<Traits> {
     this.sent.push(content);
   }
 
-  on(event: string, callback: () => void): void {
+  on(event: string, callback: (content?: unknown) => void): void {
     const known = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, known.add(callback));
   }
 
-  off(event: string, callback: () => void): void {
+  off(event: string, callback: (content?: unknown) => void): void {
     this.#listeners.get(event)?.delete(callback);
   }
 
@@ -43,6 +43,11 @@ export class FakeModel<Traits extends object> implements Model<Traits> {
     for (const key of Object.keys(values)) {
       for (const callback of this.#listeners.get(`change:${key}`) ?? []) callback();
     }
+  }
+
+  /** Python sends a message. */
+  receive(content: unknown): void {
+    for (const callback of this.#listeners.get("msg:custom") ?? []) callback(content);
   }
 
   get listeners(): number {

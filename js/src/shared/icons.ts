@@ -31,6 +31,10 @@ const LINES = {
   pause: "M5.5 3.5v9M10.5 3.5v9",
   cross: "M4 4l8 8M12 4l-8 8",
   tick: "M3 8.5l3.2 3L13 4.5",
+  plus: "M8 3.5v9M3.5 8h9",
+  pencil: "M10.5 3l2.5 2.5L5.8 12.7 3 13l.3-2.8z",
+  square: "M4.5 4.5h7v7h-7z",
+  search: "M11 7a4 4 0 11-8 0 4 4 0 018 0M10 10l3.5 3.5",
 } as const;
 
 export type IconName = keyof typeof LINES;
