@@ -43,9 +43,7 @@ class Console(LabWidget, bundle="console"):
         """The first page as a table."""
         return _table(self.page).html()
 
-    def _ask(
-        self, method: str, path: str, query: Mapping[str, str], body: object = None
-    ) -> Answer:
+    def _ask(self, method: str, path: str, query: Mapping[str, str], body: object = None) -> Answer:
         content = b"" if body is None else json.dumps(body).encode()
         return answer(self._registry, Request(method, ROOT + path, user_name(), query, content))
 

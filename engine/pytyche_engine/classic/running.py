@@ -8,7 +8,6 @@ from jaxtyping import Float
 from scipy.special import ndtri
 
 from pytyche_engine.classic.contrast import Contrast
-from pytyche_engine.classic.corrections import adjusted_p_values
 from pytyche_engine.classic.running_verdict import Verdict, verdict_on
 from pytyche_engine.classic.sequential import FEWEST_CONVERSIONS, FEWEST_VISITORS, MixtureTest
 from pytyche_engine.classic.srm import check_srm_periods
@@ -205,8 +204,8 @@ def analyse_running(
         for c, value, p in zip(comparisons, log_lr, before, strict=True)
     ]
     p_classical = [None if design.is_bandit else c.p_classical() for c in comparisons]
-    always_holm = adjusted_p_values(p_always, "holm")
-    classical_holm = adjusted_p_values(p_classical, "holm")
+    always_holm = holm(p_always)
+    classical_holm = holm(p_classical)
     limit = float(np.log(len(comparisons) / design.alpha))
     n_visitors = float(sums.exposures.sum())
     found = []
@@ -261,6 +260,21 @@ def check_split(sums: RunningSums, names: Sequence[str]) -> SplitCheck:
         tuple((expected / n.sum()).tolist()),
         found.worst,
     )
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """`corrections.adjusted_p_values` by Holm (1979), for a server.
+
+    That one is statsmodels', which collects all of Python's garbage on every call: half a second
+    in which a server answers nobody.
+    """
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, i) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        adjusted[i] = largest
+    return adjusted
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Database:
         except OperationalError as error:
             raise StoreError(
                 f"The registry's database {parsed.render_as_string()} cannot be opened: "
-                f"{error.orig}. Check that it is there and that you may write to it."
+                f"{' '.join(str(error.orig).split())} Check that it is there and that you may write to it."
             ) from error
 
     @contextmanager
