@@ -104,9 +104,11 @@ def answer(registry: Registry, request: Request) -> Answer:
         for route, match in matches:
             if route.method == request.method:
                 experiment_id = match.groupdict().get("id", "")
-                if experiment_id:
+                project_id = request.query.get("project_id")
+                if experiment_id and (project_id is not None or request.method == "GET"):
                     # Another project's experiment is not there, whatever is asked for it.
-                    registry.project_of(experiment_id, request.query.get("project_id"))
+                    # Without a project, what changes an experiment looks it up itself.
+                    registry.project_of(experiment_id, project_id)
                 return Answer(route.status, route.run(registry, request, experiment_id))
     except UnknownExperimentError as error:
         return _error(404, error, "not_found")

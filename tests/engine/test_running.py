@@ -215,11 +215,11 @@ def test_weights_that_follow_outcomes_do_not_fool_it() -> None:
 
 
 def test_a_bandits_winner_is_rarely_false_and_its_lift_is_not_biased() -> None:
-    """Weights follow who leads, and the baseline drifts; 12 looks, 150 streams of each truth."""
+    """Weights follow who leads, and the baseline drifts; 12 looks, 60 streams of each truth."""
     rng = np.random.default_rng(11)
     wins, lifts = {1.0: 0, 1.2: 0}, {1.0: 0.0, 1.2: 0.0}
     for truth in wins:
-        for _ in range(150):
+        for _ in range(60):
             weights, exposures, conversions = [], [], []
             w, p_before = 0.5, [1.0]
             for period in range(12):
@@ -234,11 +234,11 @@ def test_a_bandits_winner_is_rarely_false_and_its_lift_is_not_biased() -> None:
                 found = look(given, p_before, is_bandit=True, tau=0.03)
                 p_before = [found.comparisons[0].p_always]
             wins[truth] += found.verdict.winner is not None
-            lifts[truth] += (found.comparisons[0].lift or 0.0) / 150
-    assert wins[1.0] <= 0.05 * 150
+            lifts[truth] += (found.comparisons[0].lift or 0.0) / 60
+    assert wins[1.0] <= 0.05 * 60
     assert wins[1.2] > wins[1.0]
-    assert lifts[1.0] == pytest.approx(0.0, abs=0.03)
-    assert lifts[1.2] == pytest.approx(0.2, abs=0.03)
+    assert lifts[1.0] == pytest.approx(0.0, abs=0.04)
+    assert lifts[1.2] == pytest.approx(0.2, abs=0.04)
 
 
 def test_probability_best_of_means_against_draws() -> None:

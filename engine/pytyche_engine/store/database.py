@@ -53,9 +53,10 @@ class Database:
         try:
             self._upgrade()
         except OperationalError as error:
+            why = " ".join(str(error.orig).split())
             raise StoreError(
-                f"The registry's database {parsed.render_as_string()} cannot be opened: "
-                f"{' '.join(str(error.orig).split())} Check that it is there and that you may write to it."
+                f"The registry's database {parsed.render_as_string()} cannot be opened: {why} "
+                "Check that it is there and that you may write to it."
             ) from error
 
     @contextmanager
