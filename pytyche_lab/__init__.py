@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from pytyche_lab import viz as viz
     from pytyche_lab.client import Client as Client
+    from pytyche_lab.client import LocalClient as LocalClient
     from pytyche_lab.experiments import open as open  # noqa: A004 - it is called as pt.open
     from pytyche_lab.experiments import open_experiment as open_experiment
     from pytyche_lab.experiments import sequential_experiment as sequential_experiment
@@ -82,7 +83,7 @@ _HOMES = {
     "pytyche_engine.contracts.door": ("read_round",),
     "pytyche_engine.decisions": ("ExpectedLossRule",),
     "pytyche_engine.sources": ("replay", "simulated_experiment_generator"),
-    "pytyche_lab.client": ("Client",),
+    "pytyche_lab.client": ("Client", "LocalClient"),
     "pytyche_lab.experiments": ("open", "open_experiment", "sequential_experiment"),
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
     "pytyche_lab.registry": ("console",),

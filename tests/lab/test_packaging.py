@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WIDGETS = ("fit_progress", "round_dashboard")
+WIDGETS = ("console", "fit_progress", "round_dashboard")
 
 
 @pytest.fixture
@@ -62,6 +62,8 @@ def test_a_wheel_holds_engine_lab_widgets_and_configuration(checkout: Path) -> N
         "pytyche_lab/magics.py",
         "pytyche_engine/py.typed",
         "pytyche_engine/contracts/plans.py",
+        "pytyche_engine/store/migrations/env.py",
+        "pytyche_engine/store/migrations/versions/r0001_first_tables.py",
         f"{data}/etc/jupyter/jupyter_server_config.d/pytyche_lab.json",
     }
     assert expected <= names

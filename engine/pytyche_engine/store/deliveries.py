@@ -23,10 +23,19 @@ MAX_COUNT = 10**12
 
 Kind = Literal["counts", "statistics", "rows"]
 
+_BATCH = ("experiment_id", "key", "kind", "digest", "received_from", "received_at", "sums")
 _P = t.period_sums
+_PERIOD = (
+    select(func.max(_P.c.period))
+    .where(_P.c.experiment_id == bindparam("of_experiment"))
+    .scalar_subquery()
+)
+"""The period that has begun last: deliveries belong to it."""
+
+_KEEP = t.batches.insert().values({name: bindparam(name) for name in _BATCH} | {"period": _PERIOD})
 _ADD = (
     _P.update()
-    .where(_P.c.period == bindparam("of_period"), _P.c.variant_id == bindparam("of_variant"))
+    .where(_P.c.period == _PERIOD, _P.c.variant_id == bindparam("of_variant"))
     .values({_P.c[name]: _P.c[name] + bindparam(f"more_{name}") for name in SUM_NAMES})
 )
 """Adds to a period's sums where they are, so that nothing read before can be out of date."""
@@ -126,17 +135,15 @@ def _add(
         if (known := _known(connection, experiment, digest, key)) is not None:
             return Receipt(known, True, n_visitors, digest)
         _check_running(experiment)
-        query = select(func.max(_P.c.period)).where(_P.c.experiment_id == experiment_id)
-        period = connection.scalar(query)
         contents = {i: asdict(one) for i, one in sums.items()}
-        row = {"experiment_id": experiment_id, "period": period, "key": key, "kind": kind}
-        row |= {"digest": digest, "received_from": who, "received_at": now(), "sums": contents}
-        inserted = connection.execute(t.batches.insert().values(row)).inserted_primary_key
+        row = (experiment_id, key, kind, digest, who, now(), contents)
+        batch = dict(zip(_BATCH, row, strict=True)) | {"of_experiment": experiment_id}
+        inserted = connection.execute(_KEEP, batch).inserted_primary_key
         assert inserted is not None  # noqa: S101 - of one row it always is
         connection.execute(
             _ADD,
             [
-                {"of_period": period, "of_variant": i}
+                {"of_experiment": experiment_id, "of_variant": i}
                 | {f"more_{name}": value for name, value in one.items()}
                 for i, one in contents.items()
             ],

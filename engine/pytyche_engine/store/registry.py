@@ -113,7 +113,7 @@ class Registry:
         query = (
             select(t.experiments.c.id)
             .where((t.experiments.c.name == name) | (t.experiments.c.id == name))
-            .order_by(t.experiments.c.created_at.desc(), t.experiments.c.id)
+            .order_by(t.experiments.c.created_at.desc(), t.experiments.c.id.desc())
             .limit(1)
         )
         with self.database.read() as connection:
@@ -155,7 +155,7 @@ class Registry:
                 n_found = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
             else:
                 n_found = totals.total if status is None else getattr(totals, status)
-            query = query.order_by(e.c.created_at.desc(), e.c.id).limit(limit).offset(offset)
+            query = query.order_by(e.c.created_at.desc(), e.c.id.desc()).limit(limit).offset(offset)
             found = connection.execute(query).mappings().all()
             return Page(with_variants(connection, found), n_found, totals)
 

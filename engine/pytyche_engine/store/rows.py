@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, RowMapping, Select, cast, func, select
+from sqlalchemy import Connection, Integer, RowMapping, Select, bindparam, cast, func, select
 
 from pytyche_engine.contracts.errors import UnknownExperimentError
 from pytyche_engine.store import tables as t
@@ -19,6 +19,18 @@ from pytyche_engine.store.records import (
     Totals,
     Variant,
     VariantDraft,
+)
+
+_COLUMNS = tuple(column.name for column in t.experiments.columns)
+_V = t.variants
+# One statement, made once: this is read before every delivery.
+# SQLite has no row locks and needs none: a write transaction is alone.
+_LOCKED = (
+    select(*t.experiments.columns, _V.c.id, _V.c.name, _V.c.note, _V.c.weight)
+    .select_from(t.experiments.outerjoin(_V, _V.c.experiment_id == t.experiments.c.id))
+    .where(t.experiments.c.id == bindparam("wanted"))
+    .order_by(_V.c.position)
+    .with_for_update(of=t.experiments)
 )
 
 
@@ -48,9 +60,12 @@ def lock_experiment(connection: Connection, experiment_id: str) -> Experiment:
     Raises:
         UnknownExperimentError: if there is none.
     """
-    # SQLite has no row locks and needs none: a write transaction is alone.
-    query = select(t.experiments).where(t.experiments.c.id == experiment_id).with_for_update()
-    return _experiment(connection, query)
+    found = connection.execute(_LOCKED, {"wanted": experiment_id}).all()
+    if not found:
+        raise UnknownExperimentError("There is no such experiment in this project.")
+    n = len(_COLUMNS)
+    variants = tuple(Variant(*row[n:]) for row in found if row[n] is not None)
+    return Experiment(**dict(zip(_COLUMNS, found[0][:n], strict=True)), variants=variants)
 
 
 def read_experiment(

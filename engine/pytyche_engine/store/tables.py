@@ -77,6 +77,8 @@ experiments = Table(
     Index("experiments_newest", "created_at", "id"),
     Index("experiments_of_project", "project_id", "created_at", "id"),
     Index("experiments_by_name", "name"),
+    # Holds all that the totals are made of.
+    Index("experiments_totals", "project_id", "status", "split_alarm", "winner"),
 )
 """One row an experiment. ``tau`` is the scale of effects of the sequential test, fixed once."""
 

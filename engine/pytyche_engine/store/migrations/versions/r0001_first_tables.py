@@ -50,6 +50,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("experiments_by_name", "experiments", ["name"])
+    op.create_index(
+        "experiments_totals", "experiments", ["project_id", "status", "split_alarm", "winner"]
+    )
     op.create_index("experiments_newest", "experiments", ["created_at", "id"])
     op.create_index("experiments_of_project", "experiments", ["project_id", "created_at", "id"])
 
