@@ -58,6 +58,12 @@ class Server:
     port: int
     token: str
     data: Path
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Processor time that the server has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
@@ -101,7 +107,7 @@ def server() -> Iterator[Server]:
     command += ["--ip=127.0.0.1", f"--port={port}", f"--IdentityProvider.token={token}"]
     command += [f"--ServerApp.root_dir={home}", "--Application.log_level=ERROR"]
     process = subprocess.Popen(command, env=env)
-    found = Server(port, token, home / "DATA" / "pytyche_lab")
+    found = Server(port, token, home / "DATA" / "pytyche_lab", process.pid)
     try:
         for _ in range(600):
             try:
@@ -161,16 +167,22 @@ def ingest(at: Server) -> list[Figure]:
 
     at.send(at.connect(), "POST", f"/experiments/{one}/observations", body)
     threads = [threading.Thread(target=send_all) for _ in range(N_CLIENTS)]
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), at.cpu_seconds()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     rate = N_REQUESTS / (time.perf_counter() - start)
+    cpu_ms = 1000 * (at.cpu_seconds() - cpu) / N_REQUESTS
     control = at.send(at.connect(), "GET", f"/experiments/{one}")["variants"][0]
     assert control["exposures"] == 10 * (N_REQUESTS + 1)
     what = f"deliveries of counts, {N_CLIENTS} clients, {N_REQUESTS:,} requests, none lost"
-    return [Figure("ingest-per-second", what, rate, 200, "higher", "requests/s")]
+    return [
+        Figure("ingest-per-second", what, rate, 200, "higher", "requests/s"),
+        Figure(
+            "ingest-cpu-ms", "processor time of the server for each", cpu_ms, None, "lower", "ms"
+        ),
+    ]
 
 
 def upload(at: Server) -> list[Figure]:

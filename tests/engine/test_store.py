@@ -43,7 +43,9 @@ from pytyche_engine.contracts.door import read_round
 from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
 from pytyche_engine.decisions import ExpectedLossRule
 from pytyche_engine.experiment import open_experiment
-from pytyche_engine.store.folder import ExperimentFolder, _sha256
+from pytyche_engine.jobs import Stage
+from pytyche_engine.store.files import sha256
+from pytyche_engine.store.folder import ExperimentFolder
 from pytyche_engine.store.observations_file import read_observations, write_observations
 
 pytestmark = pytest.mark.timeout(120)
@@ -270,17 +272,31 @@ def fail(*_args, **_kwargs):
 
 
 @pytest.mark.parametrize("method", ["rename", "mkdir"])
+def test_a_round_whose_data_cannot_be_kept_is_not_begun(tmp_path, monkeypatch, method):
+    exp = experiment(path=tmp_path / "promo")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, method, fail)
+        with pytest.raises(StoreError, match=r"data of round 1 cannot be kept.*was not begun"):
+            quietly(next, exp)
+    assert exp.history == open_experiment(tmp_path / "promo").history == ()
+    assert digest(quietly(next, exp)) == digest(finished().history[0])
+
+
+@pytest.mark.parametrize("method", ["rename", "mkdir"])
 def test_a_crash_while_a_round_is_added_leaves_no_half_round(tmp_path, monkeypatch, method):
     source = Counting()
     exp = experiment(path=tmp_path / "promo", generator=source)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, method, fail)
+        exp.watch = lambda job: job.subscribe(
+            lambda event: event.stage is Stage.PLAN and patch.setattr(Path, method, fail)
+        )
         with pytest.raises(
             StoreError, match=r"Round 1 cannot be added.*No space.*Nothing was added"
         ):
             quietly(next, exp)
+    exp.watch = None
     assert (exp.history, exp.plan) == ((), exp.design.first_plan)
-    assert open_experiment(tmp_path / "promo").history == ()
+    assert quietly(open_experiment, tmp_path / "promo").history == ()
     # With room again, the same data are used.
     assert digest(quietly(next, exp)) == digest(finished().history[0])
     assert source.calls == 1
@@ -440,7 +456,7 @@ def test_nothing_in_a_folder_is_executed(folder, name):
     np.savez(stream, **dict.fromkeys(names, evil))
     (place / name).write_bytes(stream.getvalue())
     meta = json.loads((place / "round.json").read_text())
-    meta["content"]["files"][name] = _sha256(place / name)
+    meta["content"]["files"][name] = sha256(place / name)
     text = json.dumps(meta["content"])
     meta["sha256"] = hashlib.sha256(text.encode()).hexdigest()
     (place / "round.json").write_text(json.dumps(meta))

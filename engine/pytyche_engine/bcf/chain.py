@@ -1,4 +1,4 @@
-"""One chain: advanced in stretches, each cut into chunks that can report and stop."""
+"""One chain: advanced in stretches, each cut into chunks that can report, stop and be kept."""
 
 import threading
 from collections.abc import Callable
@@ -48,42 +48,45 @@ class Chain:
 
 def advance(
     chain: Chain,
-    n_draws: int,
+    iterations: int,
     thin: int,
     *,
     watch: Callable[[Draws], Lifts] | None,
     checkpoint: Callable[[], None],
+    keep: Callable[[Chain], None],
     report: Callable[[int, int], None],
 ) -> Chain:
-    """At least ``n_draws`` draws, ``thin`` iterations apart.
+    """Go on until the chain has done ``iterations`` in all, ``thin`` of them a draw.
 
     Args:
-        chain: where to start.
-        n_draws: rounded up to whole chunks.
+        chain: where to start; one that is further already stays as it is.
+        iterations: rounded up to whole chunks.
         thin: iterations a draw.
         watch: sees each chunk's draws, which are then kept; None drops them.
-        checkpoint: called before each chunk; may block or raise.
+        checkpoint: called before each call; may block or raise.
+        keep: called with the chain between chunks.
         report: called after each call with the chain's index and the iterations done.
     """
-    state, kept, seen, done = chain.state, [], [], 0
-    saved, skips = _cut(state.layout.n_rows, thin)
-    for _ in range(-(-n_draws // saved)):
+    saved, skips = _cut(chain.state.layout.n_rows, thin)
+    while chain.iterations < iterations:
+        keep(chain)
+        state, kept, seen = chain.state, chain.kept, chain.lifts
         for call, skip in enumerate(skips, start=1):
             checkpoint()
             state, trace = run_chunk(chain.key, state, saved, skip)
-            done += saved * skip
             if watch is not None and call == len(skips):
                 draws = draws_of_trace(trace, chain.index)
-                kept.append(draws)
-                seen.append(watch(draws))
+                kept, seen = (*kept, draws), (*seen, watch(draws))
             report(chain.index, saved * skip)
-    return replace(
-        chain,
-        state=state,
-        iterations=chain.iterations + done,
-        kept=(*chain.kept, *kept),
-        lifts=(*chain.lifts, *seen),
-    )
+        chain = replace(
+            chain,
+            state=state,
+            iterations=chain.iterations + saved * thin,
+            kept=kept,
+            lifts=seen,
+        )
+    keep(chain)
+    return chain
 
 
 def run_chunk(

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import jax
 import numpy as np
 
 from pytyche_engine.bcf.chain import Chain, Lifts, advance, iterations_of
+from pytyche_engine.bcf.checkpoint import Checkpoints, fingerprint
 from pytyche_engine.bcf.devices import place
 from pytyche_engine.bcf.draws import Draws, concat_draws
 from pytyche_engine.bcf.encoding import Encoding, extend_encoding, learn_encoding
@@ -31,7 +33,7 @@ from pytyche_engine.contracts.errors import FitError, SlowFitWarning
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.jobs.control import Control
-from pytyche_engine.jobs.events import Stage
+from pytyche_engine.jobs.events import JobState, Stage
 
 CHECK_DRAWS = 50
 """Draws of each chain between two looks at convergence."""
@@ -52,6 +54,7 @@ def fit(
     num_data_devices: int = 1,
     control: Control | None = None,
     progress: ProgressReporter | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Posterior:
     """Fit all visitors of ``observations``.
 
@@ -65,6 +68,7 @@ def fit(
             dealt out to the groups of devices there are.
         control: obeys its pause and cancel between chunks.
         progress: where progress goes; by default events of `control`.
+        checkpoints: where chains are kept, and go on from if the same fit was begun there.
 
     Sampling ends when R-hat and effective sample size of the lifts, of everyone and of halves
     of the visitors, have passed, between ``settings.min_draws`` and ``settings.max_draws``;
@@ -111,18 +115,23 @@ def fit(
         if halt.is_set():
             raise FitError("Another chain of this fit failed.")
 
+    def keep(chain: Chain) -> None:
+        if checkpoints is not None:
+            checkpoints.keep(chain, at_once=control.state is JobState.PAUSED)
+
     with ThreadPoolExecutor(min(settings.num_chains, os.cpu_count() or 1)) as pool:
 
-        def stretch(chains: Sequence[Chain], n_draws: int, keep: bool) -> list[Chain]:
+        def stretch(chains: Sequence[Chain], iterations: int, draw: bool) -> list[Chain]:
             """Advance every chain; the first error halts the others and is raised."""
             futures = [
                 pool.submit(
                     advance,
                     chain,
-                    n_draws,
+                    iterations,
                     settings.thin,
-                    watch=watch if keep else None,
+                    watch=watch if draw else None,
                     checkpoint=checkpoint,
+                    keep=keep,
                     report=progress.advance,
                 )
                 for chain in chains
@@ -140,19 +149,30 @@ def fit(
         planned = partial(iterations_of, chains[0].state.layout.n_rows, settings.thin)
         warm_up = planned(-(-warm_up // settings.thin))
         progress.plan(warm_up, planned(settings.min_draws))
-        if warm_up > 0:
-            chains = stretch(chains, 1, keep=False)  # one chunk, which compiles
+        if checkpoints is not None:
+            what = _fingerprint(data, observations, settings, seed, previous, num_data_devices)
+            chains = checkpoints.begin(what, chains)
+            for chain in chains:
+                for lifts in chain.lifts:
+                    progress.saw(chain.index, lifts[:, 0])
+                progress.advance(chain.index, chain.iterations)
+        done, chunk = min(chain.iterations for chain in chains), planned(1)
+        if done < warm_up:
+            chains = stretch(chains, done + chunk, draw=False)  # which compiles
             progress.start_pace()
-        if chains[0].iterations < warm_up:
-            chains = stretch(chains, 1, keep=False)
+        if done + chunk < warm_up:
+            chains = stretch(chains, done + 2 * chunk, draw=False)
             _warn_if_slow(progress.predicted_seconds())
-        left = max(warm_up - chains[0].iterations, 0)
-        chains = stretch(chains, -(-left // settings.thin), keep=False)
-        chains = stretch(chains, settings.min_draws, keep=True)
-        while not (converged := _passed(chains)) and _n_kept(chains[0]) < settings.max_draws:
-            more = min(CHECK_DRAWS, settings.max_draws - _n_kept(chains[0]))
-            progress.plan(warm_up, chains[0].iterations - warm_up + planned(more))
-            chains = stretch(chains, more, keep=True)
+        chains = stretch(chains, warm_up, draw=False)
+        end = warm_up + planned(settings.min_draws)
+        chains = stretch(chains, end, draw=True)
+        while (
+            not (converged := _passed(chains, n_draws := (end - warm_up) // settings.thin))
+            and n_draws < settings.max_draws
+        ):
+            end += planned(min(CHECK_DRAWS, settings.max_draws - n_draws))
+            progress.plan(warm_up, end - warm_up)
+            chains = stretch(chains, end, draw=True)
     draws = concat_draws([part for chain in chains for part in chain.kept])
     if not all(np.isfinite(v).all() for v in (draws.arm_effect, draws.mu_leaf, draws.sigma2)):
         raise FitError(
@@ -194,12 +214,29 @@ def _warn_if_slow(seconds: float | None) -> None:
         )
 
 
-def _n_kept(chain: Chain) -> int:
-    return sum(map(len, chain.kept))
+def _passed(chains: Sequence[Chain], n_draws: int) -> bool:
+    """Whether the first draws pass: a chain that was kept later has more."""
+    return passed(np.stack([np.concatenate(chain.lifts)[:n_draws] for chain in chains]))
 
 
-def _passed(chains: Sequence[Chain]) -> bool:
-    return passed(np.stack([np.concatenate(chain.lifts) for chain in chains]))
+def _fingerprint(
+    data: Encoded,
+    observations: Observations,
+    settings: Settings,
+    seed: int,
+    previous: Posterior | None,
+    num_data_devices: int,
+) -> str:
+    """Of everything that the draws follow from."""
+    start = (
+        ()
+        if previous is None
+        else (previous.scale, *(getattr(previous.draws, f.name) for f in fields(Draws)))
+    )
+    columns = (data.X, data.max_split, data.mu_only, data.arm, data.revenue)
+    return fingerprint(
+        *columns, observations.outcome, data.n_arms, settings, seed, num_data_devices, *start
+    )
 
 
 def _learn_encoding(

@@ -52,6 +52,10 @@ class FitCancelled(PytycheError):  # noqa: N818 - an answer to a request, not a 
         return [f"{type(self).__name__}: {self}"]
 
 
+class FitLeft(FitCancelled):
+    """A fit was left because its process ends. What it had is kept where it was checkpointed."""
+
+
 class TruthError(PytycheError):
     """Ground truth was asked for where there is none, or offered where it must not go."""
 

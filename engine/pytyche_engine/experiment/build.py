@@ -142,6 +142,13 @@ def open_experiment(path: str | Path, generator: Source | None = None) -> Sequen
     saved = folder.read()
     experiment = SequentialExperiment(saved.spec, generator, folder)
     experiment.restore(saved)
+    if saved.unfinished is not None:
+        number = saved.unfinished.plan.round_index + 1
+        warn(
+            f"Round {number} of '{experiment.name}' was being fitted when its process ended. "
+            "exp.resume() goes on with it.",
+            DataNotice,
+        )
     if isinstance(generator, ReplaySource):
         generator.continue_after(experiment.seen_visitors)
     return experiment

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 
+from pytyche_engine.bcf.checkpoint import Checkpoints
 from pytyche_engine.bcf.fit import fit
 from pytyche_engine.bcf.progress import ProgressReporter
 from pytyche_engine.contracts.observations import concat
@@ -15,7 +16,13 @@ from pytyche_engine.store.folder import SavedRound
 from pytyche_engine.store.spec import ExperimentSpec
 
 
-def fit_round(latest: Served, state: State, spec: ExperimentSpec, control: Control) -> Round:
+def fit_round(
+    latest: Served,
+    state: State,
+    spec: ExperimentSpec,
+    control: Control,
+    checkpoints: Checkpoints | None = None,
+) -> Round:
     """Fit all remembered rounds and the latest one, and draw its conclusions.
 
     Chains start from the forests of the round before, unless rounds were forgotten since:
@@ -26,6 +33,7 @@ def fit_round(latest: Served, state: State, spec: ExperimentSpec, control: Contr
         state: the rounds before it.
         spec: what is fixed for the experiment.
         control: can pause or cancel, and is told of progress.
+        checkpoints: where the fit's chains are kept.
     """
     started = time.monotonic()
     first = state.remembered_from
@@ -41,6 +49,7 @@ def fit_round(latest: Served, state: State, spec: ExperimentSpec, control: Contr
         previous=before.posterior if before is not None and warm else None,
         control=control,
         progress=progress,
+        checkpoints=checkpoints,
     )
     return conclude_round(
         posterior,

@@ -14,6 +14,8 @@ from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.decisions import GraduationCandidate
 from pytyche_engine.contracts.errors import (
     DesignError,
+    FitCancelled,
+    FitLeft,
     PytycheWarning,
     UncalibratedWarning,
     UnconvergedWarning,
@@ -201,6 +203,27 @@ class SequentialExperiment:
         """Take in the round's data, fit, and return the finished round."""
         return _finished(self.start_observing(frame))
 
+    def start_resuming(self) -> Job[Round]:
+        """Go on with the round whose fit did not end, in the background.
+
+        After a cancelled or failed fit the round starts again with the same data. Where its
+        process ended, and the experiment has a folder, chains go on from where they were kept
+        last, and make the draws that they would have made.
+
+        Raises:
+            DesignError: if there is no such round, or one is being worked on.
+        """
+        self._check_idle()
+        if self._pending is None:
+            raise DesignError(
+                f"There is no unfinished round: round {self.current_round_idx + 1} has no data yet."
+            )
+        return self._launch(self._pending)
+
+    def resume(self) -> Round:
+        """Go on with the round whose fit did not end, and return it; see `start_resuming`."""
+        return _finished(self.start_resuming())
+
     def advance(self, cells: Sequence[Cell] | None = None) -> Round:
         """Run the next round and wait for it, with cells of one's own if given."""
         return _finished(self.start(cells))
@@ -303,9 +326,14 @@ class SequentialExperiment:
     def __repr__(self) -> str:
         total = self.design.schedule.n_rounds
         of = "" if total is None else f" of {total}"
+        unfinished = (
+            ""
+            if self._pending is None
+            else f", round {self.current_round_idx + 1} unfinished: exp.resume()"
+        )
         return (
             f"SequentialExperiment('{self.name}', {self.current_round_idx}{of} round(s) done, "
-            f"arms {list(self.design.arms)})"
+            f"arms {list(self.design.arms)}{unfinished})"
         )
 
     # Keeping it
@@ -336,6 +364,7 @@ class SequentialExperiment:
             )
         if saved.plan is not None:
             self._state = replace(self._state, plan=saved.plan)
+        self._pending = saved.unfinished
 
     # Inside
 
@@ -408,16 +437,28 @@ class SequentialExperiment:
         return job
 
     def _work(self, latest: Served, control: Control) -> Round:
-        done = fit_round(latest, self._state, self._spec, control)
-        control.checkpoint()
-        with self._lock:
-            control.seal()
-            if self._folder is not None:
-                self._folder.add_round(
-                    SavedRound(latest, done.posterior, done.fit_seconds, len(self._state.actions))
-                )
-            self._state = self._state.after(latest, done)
-            self._pending = None
+        folder = self._folder
+        kept = None if folder is None else folder.begin_round(latest)
+        try:
+            done = fit_round(latest, self._state, self._spec, control, kept)
+            control.checkpoint()
+            with self._lock:
+                control.seal()
+                if self._folder is not None:
+                    n_actions = len(self._state.actions)
+                    self._folder.add_round(
+                        SavedRound(latest, done.posterior, done.fit_seconds, n_actions)
+                    )
+                self._state = self._state.after(latest, done)
+                self._pending = None
+        except FitLeft:
+            raise
+        except FitCancelled:
+            if folder is not None:
+                folder.end_round()
+            raise
+        if folder is not None:
+            folder.end_round()
         self._tell()
         return done
 

@@ -4,10 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from pytyche_engine.contracts.errors import FitCancelled
+from pytyche_engine.contracts.errors import FitCancelled, FitLeft
 from pytyche_engine.jobs.events import FitEvent, JobState
 
 CANCELLED = "The fit was cancelled. The experiment is as it was."
+LEFT = "This process is ending. An experiment with a folder goes on with exp.resume()."
 
 
 class Control:
@@ -24,6 +25,7 @@ class Control:
         self._running = threading.Event()
         self._running.set()
         self._sealed = False
+        self._leaving = False
         self._paused_since: float | None = None
         self._paused_before = 0.0
         self._on_event = on_event
@@ -39,6 +41,11 @@ class Control:
                 self._cancelled.set()
         self._running.set()
         return self._cancelled.is_set()
+
+    def leave(self) -> None:
+        """Ask the worker to stop because its process ends, which is no wish to give up."""
+        self._leaving = True
+        self.cancel()
 
     def pause(self) -> None:
         """Ask the worker to wait at its next checkpoint."""
@@ -75,13 +82,13 @@ class Control:
         """Wait while paused.
 
         Raises:
-            FitCancelled: if the job was cancelled.
+            FitCancelled: if the job was cancelled; `FitLeft` if its process ends.
         """
         # A cancelled worker stops even if somebody pauses it afterwards.
         if not self._cancelled.is_set():
             self._running.wait()
         if self._cancelled.is_set():
-            raise FitCancelled(CANCELLED)
+            raise FitLeft(LEFT) if self._leaving else FitCancelled(CANCELLED)
 
     def seal(self) -> None:
         """From here on it is too late to cancel.

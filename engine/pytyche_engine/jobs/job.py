@@ -170,7 +170,7 @@ def _stop_all() -> None:
     deadline = time.monotonic() + EXIT_SECONDS
     jobs = [job for job in _live if job._thread.is_alive()]
     for job in jobs:
-        job.control.cancel()
+        job.control.leave()
     for job in jobs:
         job._thread.join(max(0.0, deadline - time.monotonic()))
 

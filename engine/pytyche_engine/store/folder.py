@@ -4,6 +4,7 @@
     plan.json            what the next round serves, where the operator changed it
     actions.json         what else the operator decided
     rounds/000/          one folder a finished round: plan, visitors, truth, posterior
+    unfinished/          the round being fitted: plan, visitors, truth, and its chains so far
 
 A round is written beside its place and moved there, and ``experiment.json`` comes last when a
 folder is made, so that a crash leaves nothing or something whole. Formats are JSON, Parquet
@@ -11,32 +12,20 @@ and NPZ; nothing in a folder is ever executed. Everything carries a checksum, so
 damaged is not read as something else.
 """
 
-import hashlib
-import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from pytyche_engine.bcf.checkpoint import Checkpoints
 from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.contracts.actions import Action, action_from_dict, action_to_dict
 from pytyche_engine.contracts.errors import StoreError
 from pytyche_engine.contracts.plans import Plan, plan_from_dict, plan_to_dict
 from pytyche_engine.contracts.served import Served
-from pytyche_engine.contracts.truth import GroundTruth
-from pytyche_engine.store.observations_file import read_observations, write_observations
+from pytyche_engine.store.files import UNREADABLE, damaged, read_json, sha256, write_json
+from pytyche_engine.store.served_files import check_files, read_served, write_served
 from pytyche_engine.store.spec import ExperimentSpec, spec_from_dict, spec_to_dict
-
-SCHEMA = 1
-"""Version of the folder's layout."""
-
-_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
-"""What reading a damaged file may raise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +54,14 @@ class SavedExperiment:
         rounds: finished rounds, oldest first.
         plan: what the operator chose for the next round; None for what is recommended.
         actions: what else the operator decided, in order.
+        unfinished: the data of a round whose fit has not ended.
     """
 
     spec: ExperimentSpec
     rounds: tuple[SavedRound, ...]
     plan: Plan | None
     actions: tuple[Action, ...] = ()
+    unfinished: Served | None = None
 
 
 class ExperimentFolder:
@@ -104,7 +95,7 @@ class ExperimentFolder:
                 self.write_plan(saved.plan)
             if saved.actions:
                 self.write_actions(saved.actions)
-            _write_json(self.path / "experiment.json", content)
+            write_json(self.path / "experiment.json", content)
         except OSError as error:
             raise StoreError(f"The folder '{self.path}' cannot be written: {error}.") from error
 
@@ -137,21 +128,15 @@ class ExperimentFolder:
         try:
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(parents=True)
-            write_observations(served.observations, draft)
+            write_served(served, draft)
             done.posterior.save(draft)
-            if served.truth is not None:
-                np.savez_compressed(
-                    draft / "truth.npz",
-                    conversion=served.truth.conversion,
-                    severity=served.truth.severity,
-                )
-            _write_json(
+            write_json(
                 draft / "round.json",
                 {
                     "plan": plan_to_dict(served.plan),
                     "fit_seconds": done.fit_seconds,
                     "n_actions": done.n_actions,
-                    "files": {file.name: _sha256(file) for file in sorted(draft.iterdir())},
+                    "files": {file.name: sha256(file) for file in sorted(draft.iterdir())},
                 },
             )
             draft.rename(place)  # fails if the place is taken
@@ -160,6 +145,37 @@ class ExperimentFolder:
                 f"Round {served.plan.round_index + 1} cannot be added to '{self.path}': {error}. "
                 "Nothing was added."
             ) from error
+
+    def begin_round(self, served: Served) -> Checkpoints:
+        """Keep the data of a round before it is fitted, and make a place for its chains.
+
+        The same data again, after a failure, find the chains that are there already.
+
+        Raises:
+            StoreError: if they cannot be written.
+        """
+        place, draft = self._unfinished, self.path / ".unfinished.draft"
+        try:
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+            write_served(served, draft)
+            files = {file.name: sha256(file) for file in sorted(draft.iterdir())}
+            write_json(draft / "round.json", {"plan": plan_to_dict(served.plan), "files": files})
+            if _same_file(draft / "round.json", place / "round.json"):
+                shutil.rmtree(draft)
+            else:
+                shutil.rmtree(place, ignore_errors=True)
+                draft.rename(place)
+        except OSError as error:
+            raise StoreError(
+                f"The data of round {served.plan.round_index + 1} cannot be kept in "
+                f"'{self.path}': {error}. The round was not begun."
+            ) from error
+        return Checkpoints(place / "chains")
+
+    def end_round(self) -> None:
+        """Forget the round that was begun: it is finished, or was cancelled."""
+        shutil.rmtree(self._unfinished, ignore_errors=True)
 
     def write_plan(self, plan: Plan | None) -> None:
         """Keep what the operator chose for the next round; None for what is recommended.
@@ -171,7 +187,7 @@ class ExperimentFolder:
             if plan is None:
                 (self.path / "plan.json").unlink(missing_ok=True)
             else:
-                _write_json(self.path / "plan.json", plan_to_dict(plan))
+                write_json(self.path / "plan.json", plan_to_dict(plan))
         except OSError as error:
             raise StoreError(f"The plan cannot be kept in '{self.path}': {error}.") from error
 
@@ -183,7 +199,7 @@ class ExperimentFolder:
         """
         content = {"actions": [action_to_dict(action) for action in actions]}
         try:
-            _write_json(self.path / "actions.json", content)
+            write_json(self.path / "actions.json", content)
         except OSError as error:
             raise StoreError(
                 f"What you decided cannot be kept in '{self.path}': {error}."
@@ -200,9 +216,9 @@ class ExperimentFolder:
         if not file.exists():
             raise StoreError(f"There is no experiment in the folder '{self.path}'.")
         try:
-            spec = spec_from_dict(_read_json(file))
-        except _UNREADABLE as error:
-            raise _damaged(file, error) from error
+            spec = spec_from_dict(read_json(file))
+        except UNREADABLE as error:
+            raise damaged(file, error) from error
         rounds = tuple(
             _read_round(place, i, spec.design.arms) for i, place in enumerate(self._places())
         )
@@ -213,7 +229,29 @@ class ExperimentFolder:
                 "rest on decisions that it does not hold. Restore the folder from a copy."
             )
         return SavedExperiment(
-            spec, rounds, self._read_plan(len(rounds), spec.design.arms), actions
+            spec,
+            rounds,
+            self._read_plan(len(rounds), spec.design.arms),
+            actions,
+            self._read_unfinished(len(rounds), spec.design.arms),
+        )
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.path / "unfinished"
+
+    def _read_unfinished(self, round_index: int, arms: tuple[str, ...]) -> Served | None:
+        """The round that was being fitted; one that was finished all the same is spent."""
+        if not (self._unfinished / "round.json").exists():
+            return None
+        try:
+            meta = read_json(self._unfinished / "round.json")
+            check_files(self._unfinished, meta["files"])
+            served = read_served(self._unfinished, plan_from_dict(meta["plan"]))
+        except UNREADABLE as error:
+            raise damaged(self._unfinished, error) from error
+        return (
+            served if (served.plan.round_index, served.plan.arms) == (round_index, arms) else None
         )
 
     def _place(self, round_index: int) -> Path:
@@ -236,9 +274,9 @@ class ExperimentFolder:
         if not file.exists():
             return None
         try:
-            plan = plan_from_dict(_read_json(file))
-        except _UNREADABLE as error:
-            raise _damaged(file, error) from error
+            plan = plan_from_dict(read_json(file))
+        except UNREADABLE as error:
+            raise damaged(file, error) from error
         return plan if (plan.round_index, plan.arms) == (round_index, arms) else None
 
     def _read_actions(self) -> tuple[Action, ...]:
@@ -246,82 +284,26 @@ class ExperimentFolder:
         if not file.exists():
             return ()
         try:
-            return tuple(map(action_from_dict, _read_json(file)["actions"]))
-        except _UNREADABLE as error:
-            raise _damaged(file, error) from error
+            return tuple(map(action_from_dict, read_json(file)["actions"]))
+        except UNREADABLE as error:
+            raise damaged(file, error) from error
 
 
 def _read_round(place: Path, round_index: int, arms: tuple[str, ...]) -> SavedRound:
     try:
-        meta = _read_json(place / "round.json")
-        for name, digest in meta["files"].items():
-            if _sha256(place / name) != digest:
-                raise StoreError(
-                    f"'{place / name}' was changed or damaged. Restore the folder from a copy."
-                )
-        plan = plan_from_dict(meta["plan"])
-        observations = read_observations(place)
-        if plan.round_index != round_index or not plan.arms == observations.arms == arms:
+        meta = read_json(place / "round.json")
+        check_files(place, meta["files"])
+        served = read_served(place, plan_from_dict(meta["plan"]))
+        if served.plan.round_index != round_index or served.plan.arms != arms:
             raise StoreError(
                 f"'{place}' is a round of another experiment. Restore the folder from a copy."
             )
-        truth = None
-        if "truth.npz" in meta["files"]:
-            with np.load(place / "truth.npz", allow_pickle=False) as arrays:
-                truth = GroundTruth(arms, arrays["conversion"], arrays["severity"])
-        served = Served(plan, observations, truth)
         return SavedRound(
             served, Posterior.load(place), float(meta["fit_seconds"]), int(meta.get("n_actions", 0))
         )
-    except _UNREADABLE as error:
-        raise _damaged(place, error) from error
+    except UNREADABLE as error:
+        raise damaged(place, error) from error
 
 
-def _damaged(what: Path, error: Exception) -> StoreError:
-    return StoreError(
-        f"'{what}' cannot be read: {type(error).__name__}: {error}. Restore the folder from a copy."
-    )
-
-
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    """Write or replace a file in one step."""
-    text = json.dumps(content, default=_number)
-    envelope = {
-        "schema": SCHEMA,
-        "version": version("pytyche-lab"),
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "content": json.loads(text),
-    }
-    draft = file.with_name(f".{file.name}.draft")
-    draft.write_text(json.dumps(envelope, indent=1), encoding="utf-8")
-    os.replace(draft, file)
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    """The content of a file that `_write_json` wrote.
-
-    Raises:
-        StoreError: if it is of another version, or its checksum is wrong.
-    """
-    envelope = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(envelope, dict) or envelope.get("schema") != SCHEMA:
-        raise StoreError(
-            f"'{file}' is not of a version of pytyche-lab that can be read (schema {SCHEMA})."
-        )
-    content: dict[str, Any] = envelope["content"]
-    if hashlib.sha256(json.dumps(content).encode()).hexdigest() != envelope["sha256"]:
-        raise StoreError(f"'{file}' was changed or damaged. Restore the folder from a copy.")
-    return content
-
-
-def _number(value: object) -> int | float:
-    """Numbers of numpy, which JSON does not know."""
-    if isinstance(value, np.generic):
-        number: int | float = value.item()
-        return number
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _same_file(one: Path, other: Path) -> bool:
+    return other.exists() and one.read_bytes() == other.read_bytes()

@@ -1,0 +1,70 @@
+"""Files that say when they were changed or damaged, replaced in one step."""
+
+import hashlib
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pytyche_engine.contracts.errors import StoreError
+
+SCHEMA = 1
+"""Version of the layout of an experiment's folder."""
+
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
+"""What reading a damaged file may raise."""
+
+
+def damaged(what: Path, error: Exception) -> StoreError:
+    """The error to raise for a file or folder that cannot be read."""
+    return StoreError(
+        f"'{what}' cannot be read: {type(error).__name__}: {error}. Restore the folder from a copy."
+    )
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write or replace a file in one step."""
+    text = json.dumps(content, default=_number)
+    envelope = {
+        "schema": SCHEMA,
+        "version": version("pytyche-lab"),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "content": json.loads(text),
+    }
+    draft = file.with_name(f".{file.name}.draft")
+    draft.write_text(json.dumps(envelope, indent=1), encoding="utf-8")
+    os.replace(draft, file)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The content of a file that `write_json` wrote.
+
+    Raises:
+        StoreError: if it is of another version, or its checksum is wrong.
+    """
+    envelope = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(envelope, dict) or envelope.get("schema") != SCHEMA:
+        raise StoreError(
+            f"'{file}' is not of a version of pytyche-lab that can be read (schema {SCHEMA})."
+        )
+    content: dict[str, Any] = envelope["content"]
+    if hashlib.sha256(json.dumps(content).encode()).hexdigest() != envelope["sha256"]:
+        raise StoreError(f"'{file}' was changed or damaged. Restore the folder from a copy.")
+    return content
+
+
+def _number(value: object) -> int | float:
+    """Numbers of numpy, which JSON does not know."""
+    if isinstance(value, np.generic):
+        number: int | float = value.item()
+        return number
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def sha256(file: Path) -> str:
+    """Checksum of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
