@@ -93,7 +93,7 @@ test-browser: setup
 	@echo "== browser tests"; $(BIN)/python tests/browser/chromium.py; $(BIN)/pytest -q tests/browser
 
 bench: setup
-	@for part in main_job sampler peers decisions console; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
+	@for part in main_job sampler peers decisions classic console; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
 	@for study in coverage options; do $(BIN)/python benchmarks/bench_coverage.py $$study --minutes 90 --record; done
 	@for part in policies trials intervals; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py --minutes 90 --record; done
 	@$(BIN)/python benchmarks/chart.py

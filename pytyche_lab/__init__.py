@@ -43,6 +43,50 @@ if TYPE_CHECKING:
         simulated_experiment_generator as simulated_experiment_generator,
     )
     from pytyche_lab import viz as viz
+    from pytyche_lab.classic import AACheck as AACheck
+    from pytyche_lab.classic import AipwPath as AipwPath
+    from pytyche_lab.classic import AnalysisResult as AnalysisResult
+    from pytyche_lab.classic import ArmEstimate as ArmEstimate
+    from pytyche_lab.classic import BetaArms as BetaArms
+    from pytyche_lab.classic import CheckpointColumns as CheckpointColumns
+    from pytyche_lab.classic import CheckpointReport as CheckpointReport
+    from pytyche_lab.classic import Contrast as Contrast
+    from pytyche_lab.classic import CovariateBalanceChecker as CovariateBalanceChecker
+    from pytyche_lab.classic import Experiment as Experiment
+    from pytyche_lab.classic import ExperimentState as ExperimentState
+    from pytyche_lab.classic import GroupSequentialDesign as GroupSequentialDesign
+    from pytyche_lab.classic import MeanMetric as MeanMetric
+    from pytyche_lab.classic import MixtureTest as MixtureTest
+    from pytyche_lab.classic import Moments as Moments
+    from pytyche_lab.classic import NormalPosterior as NormalPosterior
+    from pytyche_lab.classic import Periods as Periods
+    from pytyche_lab.classic import PhaseOrderError as PhaseOrderError
+    from pytyche_lab.classic import PowerPlan as PowerPlan
+    from pytyche_lab.classic import ProportionMetric as ProportionMetric
+    from pytyche_lab.classic import RatioMetric as RatioMetric
+    from pytyche_lab.classic import RevenueMetric as RevenueMetric
+    from pytyche_lab.classic import TwoProportions as TwoProportions
+    from pytyche_lab.classic import Watched as Watched
+    from pytyche_lab.classic import aa_check as aa_check
+    from pytyche_lab.classic import aipw_path as aipw_path
+    from pytyche_lab.classic import analyze_checkpoints as analyze_checkpoints
+    from pytyche_lab.classic import check_srm as check_srm
+    from pytyche_lab.classic import check_srm_periods as check_srm_periods
+    from pytyche_lab.classic import compare_ranks as compare_ranks
+    from pytyche_lab.classic import duration_days as duration_days
+    from pytyche_lab.classic import plan_means as plan_means
+    from pytyche_lab.classic import plan_rates as plan_rates
+    from pytyche_lab.classic import rate_interval as rate_interval
+    from pytyche_lab.classic import run_all_arms as run_all_arms
+    from pytyche_lab.classic import run_analysis as run_analysis
+    from pytyche_lab.classic import sequential_srm as sequential_srm
+    from pytyche_lab.classic import setup as setup
+    from pytyche_lab.classic import setup_counts as setup_counts
+    from pytyche_lab.classic import setup_moments as setup_moments
+    from pytyche_lab.classic import stratified_contrast as stratified_contrast
+    from pytyche_lab.classic import thompson_shares as thompson_shares
+    from pytyche_lab.classic import visitors_still_needed as visitors_still_needed
+    from pytyche_lab.classic import welch as welch
     from pytyche_lab.client import Client as Client
     from pytyche_lab.client import LocalClient as LocalClient
     from pytyche_lab.experiments import open as open  # noqa: A004 - it is called as pt.open
@@ -83,6 +127,52 @@ _HOMES = {
     "pytyche_engine.contracts.door": ("read_round",),
     "pytyche_engine.decisions": ("ExpectedLossRule",),
     "pytyche_engine.sources": ("replay", "simulated_experiment_generator"),
+    "pytyche_lab.classic": (
+        "AACheck",
+        "AipwPath",
+        "AnalysisResult",
+        "ArmEstimate",
+        "BetaArms",
+        "CheckpointColumns",
+        "CheckpointReport",
+        "Contrast",
+        "CovariateBalanceChecker",
+        "Experiment",
+        "ExperimentState",
+        "GroupSequentialDesign",
+        "MeanMetric",
+        "MixtureTest",
+        "Moments",
+        "NormalPosterior",
+        "Periods",
+        "PhaseOrderError",
+        "PowerPlan",
+        "ProportionMetric",
+        "RatioMetric",
+        "RevenueMetric",
+        "TwoProportions",
+        "Watched",
+        "aa_check",
+        "aipw_path",
+        "analyze_checkpoints",
+        "check_srm",
+        "check_srm_periods",
+        "compare_ranks",
+        "duration_days",
+        "plan_means",
+        "plan_rates",
+        "rate_interval",
+        "run_all_arms",
+        "run_analysis",
+        "sequential_srm",
+        "setup",
+        "setup_counts",
+        "setup_moments",
+        "stratified_contrast",
+        "thompson_shares",
+        "visitors_still_needed",
+        "welch",
+    ),
     "pytyche_lab.client": ("Client", "LocalClient"),
     "pytyche_lab.experiments": ("open", "open_experiment", "sequential_experiment"),
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),

@@ -75,12 +75,12 @@ class AipwPath:
 
     @property
     def difference(self) -> Float[np.ndarray, "*streams periods"]:
-        """Estimates after each period."""
-        return self.score / self.weight
+        """Estimates after each period; 0 as long as nothing is known."""
+        return self.score / np.where(self.weight > 0, self.weight, 1.0)
 
     def contrasts(self) -> tuple[Contrast, ...]:
         """Estimates and standard errors after each period, of a single stream."""
-        sds = np.sqrt(self.variance) / self.weight
+        sds = self._per_weight(np.sqrt(self.variance))
         return tuple(
             Contrast(float(d), float(sd)) for d, sd in zip(self.difference, sds, strict=True)
         )
@@ -101,7 +101,8 @@ class AipwPath:
         p_values = always_valid_p(log_lr)
         crossed = np.flatnonzero(p_values <= test.alpha)
         scaled = 1 + test.tau**2 * self.variance
-        half = np.sqrt(scaled / test.tau**2 * (2 * test.threshold + np.log(scaled))) / self.weight
+        half = np.sqrt(scaled / test.tau**2 * (2 * test.threshold + np.log(scaled)))
+        half = self._per_weight(half)
         return Watched(
             test,
             log_lr,
@@ -109,6 +110,13 @@ class AipwPath:
             np.stack([self.difference - half, self.difference + half], axis=-1),
             int(crossed[0]) if crossed.size else None,
         )
+
+    def _per_weight(
+        self, spread: Float[np.ndarray, "*streams periods"]
+    ) -> Float[np.ndarray, "*streams periods"]:
+        """A spread of the sum as one of the difference; inf as long as nothing is known."""
+        known = self.weight > 0
+        return np.where(known, spread / np.where(known, self.weight, 1.0), np.inf)
 
 
 def aipw_path(periods: Periods, treatment: int = 1, control: int = 0) -> AipwPath:
@@ -163,7 +171,7 @@ def aipw_path(periods: Periods, treatment: int = 1, control: int = 0) -> AipwPat
     return AipwPath(
         np.cumsum(weight * residual, axis=-1),
         np.cumsum(weight**2 * total * own, axis=-1),
-        np.maximum(np.cumsum(weight * total, axis=-1), np.finfo(float).tiny),
+        np.cumsum(weight * total, axis=-1),
     )
 
 

@@ -49,7 +49,10 @@ def adjusted_p_values(p_values: Sequence[float | None], method: str) -> list[flo
 
 
 def interval_alphas(
-    p_values: Sequence[float | None], method: str | None, alpha: float
+    p_values: Sequence[float | None],
+    adjusted: Sequence[float | None],
+    method: str | None,
+    alpha: float,
 ) -> list[float]:
     """The error that each comparison's interval may spend, so that it says what the test says.
 
@@ -62,10 +65,15 @@ def interval_alphas(
     - BH and BY: with R rejections ``R alpha / m``, which bounds the expected share of intervals
       of rejected comparisons that miss (Benjamini and Yekutieli 2005); BY divides it by
       ``1 + 1/2 + ... + 1/m``.
+
+    Args:
+        p_values: of each comparison alone.
+        adjusted: adjusted by the method.
+        method: a name of `CORRECTIONS`, or None.
+        alpha: error of all together.
     """
     if method is None:
         return [alpha] * len(p_values)
-    adjusted = adjusted_p_values(p_values, method)
     rejected = [p is not None and p <= alpha for p in adjusted]
     m = max(sum(p is not None for p in p_values), 1)
     if method in ("fdr_bh", "fdr_by"):

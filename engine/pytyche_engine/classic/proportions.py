@@ -95,7 +95,7 @@ class TwoProportions:
         """Boschloo's exact test: the smaller of both one-sided p-values, doubled, as scipy does."""
         from scipy.stats import boschloo_exact
 
-        return float(boschloo_exact(self.counts, n=64).pvalue)
+        return float(boschloo_exact(self.counts.T, n=64).pvalue)
 
     def newcombe_interval(self, alpha: float = 0.05) -> tuple[float, float]:
         """Interval of the difference from Wilson's of each rate (Newcombe 1998)."""
@@ -126,13 +126,15 @@ class TwoProportions:
     def _interval(self, method: str, alpha: float) -> tuple[float, float]:
         from statsmodels.stats.proportion import confint_proportions_2indep
 
-        low, high = confint_proportions_2indep(
-            self.treatment_successes,
-            self.treatment_n,
-            self.control_successes,
-            self.control_n,
-            method=method,
-            compare="diff",
-            alpha=alpha,
-        )
+        # It also divides by control's rate, for a ratio that is not asked for.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, high = confint_proportions_2indep(
+                self.treatment_successes,
+                self.treatment_n,
+                self.control_successes,
+                self.control_n,
+                method=method,
+                compare="diff",
+                alpha=alpha,
+            )
         return float(low), float(high)

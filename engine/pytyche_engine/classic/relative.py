@@ -44,18 +44,20 @@ def fieller_interval(
 
 
 def log_ratio_interval(
-    control: ArmEstimate, treatment: ArmEstimate, alpha: float, dof: float = np.inf
+    control: ArmEstimate, treatment: ArmEstimate, alpha: float
 ) -> tuple[float, float] | None:
-    """Interval of the lift from that of the logarithm of the ratio (delta method).
+    """Interval of the lift from Welch's of the logarithm of the ratio (delta method).
 
     Returns:
         None unless both means are on the same side of 0.
     """
     if control.mean * treatment.mean <= 0:
         return None
-    variance = sum(arm.variance / arm.n / arm.mean**2 for arm in (control, treatment))
-    middle = Contrast(np.log(treatment.mean / control.mean), float(np.sqrt(variance)), dof)
-    low, high = (float(np.expm1(end)) for end in middle.interval(alpha))
+    logs = (
+        ArmEstimate(arm.n, float(np.log(abs(arm.mean))), arm.variance / arm.mean**2)
+        for arm in (control, treatment)
+    )
+    low, high = (float(np.expm1(end)) for end in welch(*logs).interval(alpha))
     return (low, high) if control.mean > 0 else (-high, -low)
 
 

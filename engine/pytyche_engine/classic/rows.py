@@ -198,7 +198,7 @@ def _check_ids(frame: pd.DataFrame, id_col: str) -> None:
         again = ids.duplicated().to_numpy()
     if again.any():
         raise DataError(
-            f"{again.sum():,} rows repeat an id of '{id_col}', e.g. {ids[again].iloc[0]!r}",
+            f"{again.sum():,} rows repeat an id of '{id_col}', e.g. '{ids[again].iloc[0]}'",
             column=id_col,
             rows=frame.index[again][:5].tolist(),
             mend="Standard errors take a row for a visitor: sum up each visitor's rows first. "

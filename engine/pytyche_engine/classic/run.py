@@ -47,7 +47,8 @@ def run_analysis(
         multi_test_correction: ``"bonferroni"``, ``"holm"``, ``"hochberg"``, ``"fdr_bh"``,
             ``"fdr_by"`` or None.
         covariates: columns to compare the arms in and to adjust every metric for, beside its
-            own pre-period column; those given to `setup` unless others are.
+            own pre-period column; those given to `setup` unless others are. Text ones have to
+            be given to `setup`.
 
     Raises:
         PhaseOrderError: if the experiment is not designed yet, or closed.
@@ -112,7 +113,7 @@ def _run(
     compared = [_compare(t, control, arm, moments, shared) for t, arm in pairs]
     p_values = [c.p_value for c in compared]
     adjusted = p_values if correction is None else adjusted_p_values(p_values, correction)
-    alphas = interval_alphas(p_values, correction, alpha)
+    alphas = interval_alphas(p_values, adjusted, correction, alpha)
     results = [
         _result(one, control, p, spent, correction)
         for one, p, spent in zip(compared, adjusted, alphas, strict=True)

@@ -212,6 +212,8 @@ def rate_interval(
         )
 
     rate, edge = successes / n, 1e-12
-    low = brentq(excess, edge, rate) if successes and excess(edge) > 0 else 0.0
-    high = brentq(excess, rate, 1 - edge) if successes < n and excess(1 - edge) > 0 else 1.0
+    low = brentq(excess, edge, min(rate, 1 - edge)) if successes and excess(edge) > 0 else 0.0
+    high = (
+        brentq(excess, max(rate, edge), 1 - edge) if successes < n and excess(1 - edge) > 0 else 1.0
+    )
     return float(low), float(high)

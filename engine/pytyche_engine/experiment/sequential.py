@@ -11,6 +11,7 @@ import pandas as pd
 from pytyche_engine.allocation import Design, override
 from pytyche_engine.contracts.actions import Action, DropArm, ReviveArm
 from pytyche_engine.contracts.cells import Cell
+from pytyche_engine.contracts.classic_check import ClassicCheck
 from pytyche_engine.contracts.decisions import GraduationCandidate
 from pytyche_engine.contracts.errors import (
     DesignError,
@@ -25,6 +26,7 @@ from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.arm_book import ArmBook
+from pytyche_engine.experiment.classic_check import classic_check
 from pytyche_engine.experiment.evidence import Evidence, promoted
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
@@ -310,6 +312,16 @@ class SequentialExperiment:
         """Whether a segment of the latest round is stable and responds."""
         latest = self.latest
         return latest is not None and bool(narration.credible_segments(latest, stability))
+
+    def classic(
+        self,
+        round_number: int | None = None,
+        *,
+        alpha: float = 0.05,
+        relative_mde: float | None = None,
+    ) -> ClassicCheck:
+        """A round by classical tests, beside the model's lifts; see `classic_check`."""
+        return classic_check(self.history, round_number, alpha=alpha, relative_mde=relative_mde)
 
     @property
     def confidence(self) -> str:
