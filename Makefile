@@ -78,12 +78,14 @@ test-js: setup
 	@echo "== JS unit tests"; cd js && npm test --silent
 
 test-python: setup
-	@echo "== engine, lab and server tests"; $(BIN)/pytest -q tests/engine tests/lab tests/server
+	@echo "== engine, lab and server tests"; $(BIN)/python tests/engine/databases.py
+	@$(BIN)/pytest -q tests/engine tests/lab tests/server
 
-# Small rounds: the notebooks read this for the size of their first one.
+# Small rounds: the notebooks read this for the size of their first one. Their registry is their own.
 test-notebooks: setup
 	@echo "== notebooks"
 	@$(if $(PYTYCHE_HILLSTROM),,echo "notebook 02 left out: set PYTYCHE_HILLSTROM to the CSV of Hillstrom's trial";) \
+	rm -rf build/jupyter-data; JUPYTER_DATA_DIR=$(CURDIR)/build/jupyter-data \
 	PYTYCHE_INITIAL_VISITORS=1000 $(BIN)/pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=900 \
 		$(if $(PYTYCHE_HILLSTROM),,--ignore=notebooks/02_replay_hillstrom.ipynb) notebooks
 
@@ -91,7 +93,7 @@ test-browser: setup
 	@echo "== browser tests"; $(BIN)/python tests/browser/chromium.py; $(BIN)/pytest -q tests/browser
 
 bench: setup
-	@for part in main_job sampler peers decisions classic; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
+	@for part in main_job sampler peers decisions classic console; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
 	@for study in coverage options; do $(BIN)/python benchmarks/bench_coverage.py $$study --minutes 90 --record; done
 	@for part in policies trials intervals; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py --minutes 90 --record; done
 	@$(BIN)/python benchmarks/bench_calibration.py coverage sweep killed cluster --record

@@ -4,7 +4,14 @@ import { build } from "esbuild";
 import { readFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 
-const WIDGETS = ["cell_plan", "cockpit", "fit_progress", "round_dashboard", "segment_tree"];
+const WIDGETS = [
+  "cell_plan",
+  "cockpit",
+  "console",
+  "fit_progress",
+  "round_dashboard",
+  "segment_tree",
+];
 const OUT = "../pytyche_lab/static";
 const LIMIT = 60_000; // bytes of gzip: the text travels with every widget instance
 

@@ -95,10 +95,14 @@ if TYPE_CHECKING:
     from pytyche_lab.classic import thompson_shares as thompson_shares
     from pytyche_lab.classic import visitors_still_needed as visitors_still_needed
     from pytyche_lab.classic import welch as welch
+    from pytyche_lab.client import Client as Client
+    from pytyche_lab.client import LocalClient as LocalClient
+    from pytyche_lab.experiments import open as open  # noqa: A004 - it is called as pt.open
     from pytyche_lab.experiments import open_experiment as open_experiment
     from pytyche_lab.experiments import sequential_experiment as sequential_experiment
     from pytyche_lab.extension import load_ipython_extension as load_ipython_extension
     from pytyche_lab.extension import unload_ipython_extension as unload_ipython_extension
+    from pytyche_lab.registry import console as console
     from pytyche_lab.rehearsal import rehearse as rehearse
     from pytyche_lab.setup_check import check_setup as check_setup
     from pytyche_lab.widgets import CellPlan as CellPlan
@@ -189,9 +193,11 @@ _HOMES = {
         "visitors_still_needed",
         "welch",
     ),
-    "pytyche_lab.experiments": ("open_experiment", "sequential_experiment"),
+    "pytyche_lab.client": ("Client", "LocalClient"),
+    "pytyche_lab.experiments": ("open", "open_experiment", "sequential_experiment"),
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
     "pytyche_lab.rehearsal": ("rehearse",),
+    "pytyche_lab.registry": ("console",),
     "pytyche_lab.setup_check": ("check_setup",),
     "pytyche_lab.widgets": ("CellPlan", "RoundDashboard", "SegmentTree"),
 }

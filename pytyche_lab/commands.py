@@ -97,6 +97,7 @@ COMMANDS: Mapping[str, Command] = {
     "resume": Command("let it go on"),
     "stop": Command("end sampling and keep what is drawn, labelled if it is unconverged"),
     "cancel": Command("cancel the fit; the experiment stays as it was"),
+    "console": Command("all experiments of the registry: make, launch, stop, analyze", name="no"),
     "help": Command("this list", name="no"),
 }
 

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pytyche_engine import experiment as engine
+from pytyche_engine.contracts.errors import StoreError
 from pytyche_engine.experiment import SequentialExperiment
+from pytyche_lab.client import LocalClient, RegisteredExperiment
 from pytyche_lab.progress import watcher
+from pytyche_lab.registry import follow, open_registry, register
 
 if TYPE_CHECKING:
     from pytyche_lab.widgets import CellPlan, Cockpit, RoundDashboard, SegmentTree
     from pytyche_lab.widgets.views import Views
 
 
-class Experiment(SequentialExperiment):
+class LabExperiment(SequentialExperiment):
     """An experiment in rounds that can be looked at in a notebook.
 
     It does nothing else than the engine's; the views are opened here, and all of them keep in
@@ -49,14 +52,58 @@ class Experiment(SequentialExperiment):
         return self.views.tree()
 
 
-def sequential_experiment(*, progress: bool | None = None, **settings: Any) -> Experiment:
+def sequential_experiment(
+    *,
+    progress: bool | None = None,
+    hypothesis: str = "",
+    project_id: str = "default",
+    **settings: Any,
+) -> LabExperiment:
     """A new experiment in rounds, with live progress.
 
+    With a ``name`` it is kept in the registry, with ``hypothesis`` and ``project_id``, and its
+    rounds on disk, so that ``pt.open(name)`` brings it back in any kernel.
     ``progress``: False shows nothing; None shows a widget in notebooks and a bar in terminals;
     True shows it everywhere. Everything else is the engine's:
 
     """
-    return _watched(engine.sequential_experiment(**settings), progress)
+    experiment = _watched(engine.sequential_experiment(**settings), progress)
+    if "name" in settings:
+        register(experiment, hypothesis, project_id)
+    return experiment
+
+
+def open(  # noqa: A001 - it is called as pt.open
+    name: str,
+    generator: Callable[..., Any] | None = None,
+    *,
+    project_id: str | None = None,
+    progress: bool | None = None,
+) -> LabExperiment | RegisteredExperiment:
+    """Open an experiment of the registry, in any process.
+
+    Args:
+        name: its name; of several with this name the newest. An id will do as well.
+        generator: the source of an adaptive experiment, if it had one.
+        project_id: where to look; None for every project.
+        progress: as for `sequential_experiment`.
+
+    Returns:
+        An adaptive experiment as `sequential_experiment` made it; of any other, what can be
+        done with it.
+
+    Raises:
+        UnknownExperimentError: if there is none.
+        StoreError: if the rounds of an adaptive one are not on disk, or damaged.
+    """
+    registered = open_registry().named(name, project_id)
+    if registered.type != "adaptive":
+        return RegisteredExperiment(LocalClient(), registered.id)
+    if registered.folder is None:
+        raise StoreError(f"The rounds of '{registered.name}' were not kept on disk.")
+    experiment = open_experiment(registered.folder, generator, progress=progress)
+    follow(experiment, registered.id)
+    return experiment
 
 
 def open_experiment(
@@ -64,7 +111,7 @@ def open_experiment(
     generator: Callable[..., Any] | None = None,
     *,
     progress: bool | None = None,
-) -> Experiment:
+) -> LabExperiment:
     """Open an experiment that was saved, in any process, with live progress.
 
     Conclusions are drawn again from the saved posteriors; they are the same.
@@ -80,10 +127,10 @@ def open_experiment(
     return _watched(engine.open_experiment(path, generator), progress)
 
 
-def _watched(experiment: SequentialExperiment, progress: bool | None) -> Experiment:
+def _watched(experiment: SequentialExperiment, progress: bool | None) -> LabExperiment:
     # Whoever makes experiments (a call, a folder) need not know of notebooks.
-    experiment.__class__ = Experiment
-    watched = cast("Experiment", experiment)
+    experiment.__class__ = LabExperiment
+    watched = cast("LabExperiment", experiment)
     watched.watch = watcher(
         arms=experiment.design.arms, currency=experiment.labels.currency, progress=progress
     )
@@ -93,12 +140,12 @@ def _watched(experiment: SequentialExperiment, progress: bool | None) -> Experim
 def _borrow_help() -> None:
     """Show the engine's parameters where people look for them: in ``?`` and on Shift-Tab."""
     theirs = inspect.signature(engine.sequential_experiment)
-    ours = inspect.signature(sequential_experiment).parameters["progress"]
+    ours = list(inspect.signature(sequential_experiment).parameters.values())[:-1]
     sequential_experiment.__doc__ = (sequential_experiment.__doc__ or "") + (
         engine.sequential_experiment.__doc__ or ""
     )
     sequential_experiment.__signature__ = theirs.replace(  # type: ignore[attr-defined]  # read by inspect
-        parameters=[*theirs.parameters.values(), ours], return_annotation=Experiment
+        parameters=[*theirs.parameters.values(), *ours], return_annotation=LabExperiment
     )
 
 

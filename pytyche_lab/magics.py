@@ -28,7 +28,7 @@ from pytyche_lab.setup_check import SetupReport
 from pytyche_lab.verbs import VERBS, Listing
 
 if TYPE_CHECKING:
-    from pytyche_lab.experiments import Experiment
+    from pytyche_lab.experiments import LabExperiment
     from pytyche_lab.widgets import CellPlan, RoundDashboard
 
 STARTER: dict[str, Any] = {
@@ -56,7 +56,7 @@ class PytycheMagics(Magics):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self.experiments: dict[str, Experiment] = {}
+        self.experiments: dict[str, LabExperiment] = {}
 
     @needs_local_scope
     @no_var_expand
@@ -90,6 +90,8 @@ class PytycheMagics(Magics):
                     return self._status(given)
                 case "show":
                     return self._show(given)
+                case "console":
+                    return pt.console()
                 case word if word in VERBS:
                     return VERBS[word](self._named(given.name), given)
                 case _:
@@ -149,14 +151,14 @@ class PytycheMagics(Magics):
             raise UsageError(f"'{given.name}' has rounds 1 to {len(history)}, not {number}.")
         return experiment.dashboard(given.round)
 
-    def _named(self, name: str) -> "Experiment":
+    def _named(self, name: str) -> "LabExperiment":
         if name not in self.experiments:
             known = ", ".join(self.experiments) or "none yet; %pytyche new NAME makes one"
             raise UsageError(f"There is no experiment '{name}'. Known: {known}.")
         return self.experiments[name]
 
 
-def _status_row(name: str, experiment: "Experiment") -> tuple[str, ...]:
+def _status_row(name: str, experiment: "LabExperiment") -> tuple[str, ...]:
     history = experiment.history
     size = experiment.plan.n_visitors
     coming = "none, schedule exhausted" if size is None else f"{size:,} visitors"

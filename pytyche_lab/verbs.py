@@ -9,7 +9,7 @@ from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.tables import Table
 
 if TYPE_CHECKING:
-    from pytyche_lab.experiments import Experiment
+    from pytyche_lab.experiments import LabExperiment
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,44 +26,44 @@ class Listing:
         return self.table.html() if self.table.rows else None
 
 
-Verb = Callable[["Experiment", Namespace], Any]
+Verb = Callable[["LabExperiment", Namespace], Any]
 
 
-def _select(experiment: "Experiment", given: Namespace) -> None:
+def _select(experiment: "LabExperiment", given: Namespace) -> None:
     chosen = given.segment
     experiment.views.selected_segment = None if chosen is None else experiment.segments[chosen].id
 
 
-def _rename(experiment: "Experiment", given: Namespace) -> Any:
+def _rename(experiment: "LabExperiment", given: Namespace) -> Any:
     experiment.segments.rename(given.segment, given.called)
     return experiment.segments
 
 
-def _register(experiment: "Experiment", given: Namespace) -> Any:
+def _register(experiment: "LabExperiment", given: Namespace) -> Any:
     experiment.segments.register(given.segment, given.called)
     return experiment.segments
 
 
-def _retire(experiment: "Experiment", given: Namespace) -> Any:
+def _retire(experiment: "LabExperiment", given: Namespace) -> Any:
     experiment.segments.retire(given.segment)
     return experiment.segments
 
 
-def _drop(experiment: "Experiment", given: Namespace) -> Any:
+def _drop(experiment: "LabExperiment", given: Namespace) -> Any:
     experiment.arms.drop(given.arm, given.reason)
     return experiment.arms
 
 
-def _revive(experiment: "Experiment", given: Namespace) -> Any:
+def _revive(experiment: "LabExperiment", given: Namespace) -> Any:
     experiment.arms.revive(given.arm, given.reason)
     return experiment.arms
 
 
-def _recommended(experiment: "Experiment", _given: Namespace) -> Any:
+def _recommended(experiment: "LabExperiment", _given: Namespace) -> Any:
     return experiment.accept(experiment.next_recommendation.cells)
 
 
-def _history(experiment: "Experiment", _given: Namespace) -> Listing:
+def _history(experiment: "LabExperiment", _given: Namespace) -> Listing:
     rows = [
         (str(r.round_idx + 1), f"{len(r.observations):,}", r.summary_one_line())
         for r in experiment.history
@@ -75,7 +75,7 @@ def _history(experiment: "Experiment", _given: Namespace) -> Listing:
 
 
 def _job(act: str) -> Verb:
-    def run(experiment: "Experiment", _given: Namespace) -> None:
+    def run(experiment: "LabExperiment", _given: Namespace) -> None:
         job = experiment.job
         if job is None or job.done():
             raise DesignError(f"'{experiment.name}' has no fit that is running.")

@@ -1,27 +1,102 @@
-"""The extension's application and its handlers. Every handler needs the server's token."""
+"""The extension's application and its handlers. Every handler needs the server's credentials."""
 
+import asyncio
+from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 
 import tornado.web
+from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.extension.handler import ExtensionHandlerMixin
+from traitlets import Unicode
+
+from pytyche_engine.store.registry import Registry
+from pytyche_lab.registry import data_folder, registry_url
+from pytyche_lab.server.routes import ROOT, Request, answer
 
 
 class VersionHandler(ExtensionHandlerMixin, APIHandler):
     """``GET /pytyche-lab/version``: which pytyche-lab the server runs."""
 
+    auth_resource = "pytyche_lab"
+
     @tornado.web.authenticated
+    @authorized
     def get(self) -> None:
         """Answer ``{"version": "..."}``; 403 without the server's token."""
         self.finish({"version": version("pytyche-lab")})
 
 
+class ConsoleHandler(ExtensionHandlerMixin, APIHandler):
+    """Everything under ``/v1/admin``, answered by `routes` in a thread.
+
+    Jupyter Server checks credentials and, beside a cookie, the XSRF token.
+    """
+
+    auth_resource = "pytyche_lab"
+
+    @tornado.web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer a GET."""
+        await self._answer()
+
+    @tornado.web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Answer a POST."""
+        await self._answer()
+
+    @tornado.web.authenticated
+    @authorized
+    async def patch(self) -> None:
+        """Answer a PATCH."""
+        await self._answer()
+
+    @tornado.web.authenticated
+    @authorized
+    async def delete(self) -> None:
+        """Answer a DELETE."""
+        await self._answer()
+
+    async def _answer(self) -> None:
+        app = self.extensionapp
+        assert isinstance(app, PytycheLabExtension)  # noqa: S101 - for the type checker
+        request = self.request
+        query = {name: self.get_query_argument(name) for name in request.query_arguments}
+        content_type = request.headers.get("Content-Type", "application/json")
+        asked = Request(
+            method=request.method or "",
+            path="/" + request.path.removeprefix(self.base_url),
+            who=self.current_user.username,
+            query=query,
+            body=request.body,
+            content_type=content_type.partition(";")[0].strip().lower(),
+            key=request.headers.get("Idempotency-Key"),
+        )
+        given = await asyncio.to_thread(answer, app.registry, asked)
+        self.set_status(given.status)
+        await (self.finish() if given.content is None else self.finish(given.content))
+
+
 class PytycheLabExtension(ExtensionApp):
-    """Serves the routes under ``/pytyche-lab/``."""
+    """Serves the console's API and the version."""
 
     name = "pytyche_lab"
+
+    registry_url = Unicode(
+        help="The registry's database, e.g. postgresql://user@host/name. By default what the "
+        "variable PYTYCHE_REGISTRY names, else a SQLite file in Jupyter's data folder."
+    ).tag(config=True)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry; opened by the first request that needs it."""
+        return Registry(self.registry_url or registry_url(), Path(data_folder()))
 
     def initialize_handlers(self) -> None:
         """Add the routes; called by the server."""
         self.handlers.append((r"/pytyche-lab/version", VersionHandler))
+        self.handlers.append((rf"{ROOT}/.*", ConsoleHandler))

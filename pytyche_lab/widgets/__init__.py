@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytyche_lab.widgets.cell_plan import CellPlan as CellPlan
     from pytyche_lab.widgets.cockpit import Cockpit as Cockpit
+    from pytyche_lab.widgets.console import Console as Console
     from pytyche_lab.widgets.fit_progress import FitProgress as FitProgress
     from pytyche_lab.widgets.round_dashboard import RoundDashboard as RoundDashboard
     from pytyche_lab.widgets.segment_tree import SegmentTree as SegmentTree
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 _HOME = {
     "CellPlan": "cell_plan",
     "Cockpit": "cockpit",
+    "Console": "console",
     "FitProgress": "fit_progress",
     "RoundDashboard": "round_dashboard",
     "SegmentTree": "segment_tree",

@@ -9,6 +9,17 @@ import sys
 from types import NoneType, UnionType
 from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
+from pytyche_lab.server.shapes import (
+    AnalysisView,
+    ErrorView,
+    ExperimentDetail,
+    ExperimentKind,
+    ExperimentStatus,
+    MetricName,
+    PageView,
+    WeightHistoryView,
+)
+
 State = Literal["running", "paused", "cancelling", "cancelled", "failed", "done"]
 StageName = Literal["read", "compile", "warm up", "sample", "segments", "plan", "fits"]
 StageStatus = Literal["done", "current", "todo"]
@@ -595,6 +606,13 @@ class CellPlanTraits(TypedDict):
     selected_segment: str | None
 
 
+class ConsoleTraits(TypedDict):
+    """Synced traits of `Console`: the first page. Everything else is asked for."""
+
+    page: PageView
+    project_id: str | None
+
+
 ALIASES: dict[str, Any] = {
     "State": State,
     "StageName": StageName,
@@ -607,6 +625,9 @@ ALIASES: dict[str, Any] = {
     "FeatureKind": FeatureKind,
     "ClauseKind": ClauseKind,
     "Side": Side,
+    "ExperimentStatus": ExperimentStatus,
+    "ExperimentKind": ExperimentKind,
+    "MetricName": MetricName,
 }
 ROOTS = (
     FitProgressTraits,
@@ -614,6 +635,11 @@ ROOTS = (
     SegmentTreeTraits,
     CockpitTraits,
     CellPlanTraits,
+    ConsoleTraits,
+    ExperimentDetail,
+    AnalysisView,
+    WeightHistoryView,
+    ErrorView,
 )
 
 _PLAIN = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
@@ -657,6 +683,8 @@ def _typescript(kind: Any) -> str:
         return str(kind.__name__)
     if get_origin(kind) is list:
         return f"{_typescript(get_args(kind)[0])}[]"
+    if get_origin(kind) is dict:
+        return f"Record<string, {_typescript(get_args(kind)[1])}>"
     if isinstance(kind, UnionType):
         return " | ".join(_typescript(part) for part in get_args(kind))
     return "DataView" if kind is bytes else _PLAIN[kind]

@@ -20,7 +20,7 @@ from experiment_cases import digest, experiment, finished, quietly, simulated
 from pytyche_engine.contracts.errors import DataNotice, DesignError, FitCancelled
 from pytyche_engine.experiment import open_experiment
 from pytyche_engine.jobs import Stage
-from pytyche_engine.store import ExperimentFolder
+from pytyche_engine.store.folder import ExperimentFolder
 
 KILLS = int(os.environ.get("PYTYCHE_KILLS", "30"))
 WORKER = Path(__file__).with_name("kill_worker.py")

@@ -44,8 +44,8 @@ from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
 from pytyche_engine.decisions import ExpectedLossRule
 from pytyche_engine.experiment import open_experiment
 from pytyche_engine.jobs import Stage
-from pytyche_engine.store import ExperimentFolder
 from pytyche_engine.store.files import sha256
+from pytyche_engine.store.folder import ExperimentFolder
 from pytyche_engine.store.observations_file import read_observations, write_observations
 
 pytestmark = pytest.mark.timeout(120)

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WIDGETS = ("cell_plan", "fit_progress", "round_dashboard")
+WIDGETS = (
+    "cell_plan",
+    "cockpit",
+    "console",
+    "fit_progress",
+    "round_dashboard",
+    "segment_tree",
+)
 
 
 @pytest.fixture
@@ -68,6 +75,8 @@ def test_a_wheel_holds_engine_lab_widgets_and_configuration(checkout: Path) -> N
         "pytyche_engine/contracts/plans.py",
         "pytyche_engine/calibration/artifacts/k9/artifact.json",
         "pytyche_engine/calibration/artifacts/k9/results.parquet",
+        "pytyche_engine/store/migrations/env.py",
+        "pytyche_engine/store/migrations/versions/r0001_first_tables.py",
         f"{data}/etc/jupyter/jupyter_server_config.d/pytyche_lab.json",
     }
     assert expected <= names

@@ -12,7 +12,7 @@ from pytyche_engine.contracts import Cell, DesignError
 from pytyche_engine.contracts.cells import Route, TreePolicy
 from pytyche_engine.experiment import SequentialExperiment, sequential_experiment
 from pytyche_engine.experiment.round import Round
-from pytyche_lab.experiments import Experiment
+from pytyche_lab.experiments import LabExperiment
 from pytyche_lab.experiments import sequential_experiment as lab_experiment
 from pytyche_lab.widgets import RoundDashboard, SegmentTree, schema
 from pytyche_lab.widgets.tree_snapshot import detail_view, tree_view
@@ -113,7 +113,7 @@ def with_rounds(*rounds: Round) -> SequentialExperiment:
 
 def test_one_selection_for_all_views():
     exp = with_rounds(finished_round(0), finished_round(1))
-    assert isinstance(exp, Experiment)
+    assert isinstance(exp, LabExperiment)
     tree, latest, first = exp.tree(), exp.dashboard(), exp.dashboard(1)
     latest.selected_segment = "S1"
     assert tree.selected_segment == first.selected_segment == exp.views.selected_segment == "S1"

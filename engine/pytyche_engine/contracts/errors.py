@@ -68,6 +68,14 @@ class StoreError(PytycheError):
     """A saved experiment, posterior or plan is damaged, foreign or of another version."""
 
 
+class UnknownExperimentError(PytycheError, LookupError):
+    """There is no such experiment in the registry, or not in this project."""
+
+
+class WrongStateError(PytycheError):
+    """What was asked for cannot be done any more, or not yet. Nothing was changed."""
+
+
 class PytycheWarning(UserWarning):
     """Base of every warning of this project."""
 

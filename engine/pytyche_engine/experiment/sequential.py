@@ -71,6 +71,7 @@ class SequentialExperiment:
 
     Attributes:
         watch: called with every job that starts, for whoever shows progress.
+        changed: called after a plan, a decision or a round was added, for whoever keeps a record.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class SequentialExperiment:
         folder: ExperimentFolder | None = None,
     ) -> None:
         self.watch: Callable[[Job[Round]], None] | None = None
+        self.changed: Callable[[], None] | None = None
         self._spec = spec
         self._source = source
         self._folder = folder
@@ -125,6 +127,11 @@ class SequentialExperiment:
         return Scope(
             len(self.design.arms), spec.labels.metric, state.plan.n_visitors, None, spec.settings
         )
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the rounds are kept; None for in memory alone."""
+        return None if self._folder is None else self._folder.path
 
     @property
     def plan(self) -> Plan:
@@ -425,6 +432,7 @@ class SequentialExperiment:
             own_plan = None if state.plan == self.next_recommendation else state.plan
             folder.create(SavedExperiment(self._spec, tuple(rounds), own_plan, state.actions))
             self._folder = folder
+        self._tell()
 
     def restore(self, saved: SavedExperiment) -> None:
         """Take in the rounds of a folder, drawing their conclusions again."""

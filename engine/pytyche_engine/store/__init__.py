@@ -1,3 +1,1 @@
-"""Experiments on disk."""
-
-from pytyche_engine.store.folder import ExperimentFolder as ExperimentFolder
+"""Experiments on disk: folders of rounds (`folder`), and the registry of them all (`registry`)."""

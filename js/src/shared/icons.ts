@@ -41,6 +41,7 @@ const LINES = {
   down: "M4 6l4 4 4-4",
   pen: "M10.5 3l2.5 2.5L5.8 12.7 3 13l.3-2.8z",
   copy: "M5.5 7a1.5 1.5 0 011.5-1.5h5A1.5 1.5 0 0113.5 7v5a1.5 1.5 0 01-1.5 1.5H7A1.5 1.5 0 015.5 12zM10.5 5.5v-2a1 1 0 00-1-1h-6a1 1 0 00-1 1v6a1 1 0 001 1h2",
+  square: "M4.5 4.5h7v7h-7z",
 } as const;
 
 export type IconName = keyof typeof LINES;

@@ -6,6 +6,7 @@ export interface Model<Traits> {
   set<K extends keyof Traits>(key: K, value: Traits[K]): void;
   save_changes(): void;
   send(content: unknown): void;
+  /** `msg:custom` hands over its content; changes hand over nothing that is used. */
   on(event: string, callback: (content?: unknown) => void): void;
   off(event: string, callback: (content?: unknown) => void): void;
 }

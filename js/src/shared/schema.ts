@@ -11,6 +11,9 @@ export type Role = "control" | "explore" | "optimized" | "hypothesis";
 export type FeatureKind = "numeric" | "categorical" | "boolean";
 export type ClauseKind = "threshold" | "levels";
 export type Side = "<=" | ">";
+export type ExperimentStatus = "draft" | "running" | "stopped";
+export type ExperimentKind = "fixed" | "bandit" | "adaptive";
+export type MetricName = "conversion" | "revenue";
 
 export interface FitSetup {
   title: string;
@@ -464,4 +467,162 @@ export interface CellPlanTraits {
   setup: PlanSetup;
   plan: PlanView;
   selected_segment: string | null;
+}
+
+export interface ExperimentSummary {
+  id: string;
+  project_id: string;
+  name: string;
+  hypothesis: string;
+  status: ExperimentStatus;
+  type: ExperimentKind;
+  bandit_enabled: boolean;
+  n_variants: number;
+  n_rounds: number;
+  split_alarm: boolean;
+  winner: string | null;
+  created_at: string;
+}
+
+export interface TotalsView {
+  total: number;
+  draft: number;
+  running: number;
+  stopped: number;
+  winners: number;
+  attention: number;
+}
+
+export interface PageView {
+  experiments: ExperimentSummary[];
+  n_found: number;
+  limit: number;
+  offset: number;
+  totals: TotalsView;
+}
+
+export interface ConsoleTraits {
+  page: PageView;
+  project_id: string | null;
+}
+
+export interface VariantView {
+  id: string;
+  name: string;
+  note: string;
+  traffic_weight: number;
+  is_control: boolean;
+  is_winner: boolean;
+  exposures: number;
+  conversions: number;
+  alpha: number;
+  beta: number;
+}
+
+export interface SplitView {
+  p_value: number | null;
+  alarm: boolean;
+  observed: number[];
+  expected: number[];
+  worst: string;
+}
+
+export interface VariantFiguresView {
+  name: string;
+  exposures: number;
+  conversions: number;
+  mean: number | null;
+  low: number | null;
+  high: number | null;
+}
+
+export interface ComparisonFiguresView {
+  name: string;
+  enough: boolean;
+  lift: number | null;
+  lift_low: number | null;
+  lift_high: number | null;
+  log_lr: number | null;
+  p_always: number;
+  p_always_holm: number;
+  p_classical: number | null;
+  p_classical_holm: number | null;
+  variance_reduction: number | null;
+  visitors_needed: number | null;
+}
+
+export interface RunningVerdictView {
+  kind: string;
+  headline: string;
+  reason: string;
+  winner: string | null;
+}
+
+export interface ResultView {
+  split: SplitView;
+  variants: VariantFiguresView[];
+  comparisons: ComparisonFiguresView[];
+  log_lr_limit: number;
+  tau: number | null;
+  cuped: string;
+  verdict: RunningVerdictView;
+}
+
+export interface AnalysisView {
+  id: number;
+  made_at: string;
+  made_by: string;
+  result: ResultView;
+}
+
+export interface RoundRow {
+  number: number;
+  n_visitors: number;
+  verdict: string;
+  treatment: string;
+  lift: number;
+  lift_low: number;
+  lift_high: number;
+  label: string;
+  finished_at: string;
+}
+
+export interface ExperimentDetail {
+  id: string;
+  project_id: string;
+  name: string;
+  hypothesis: string;
+  status: ExperimentStatus;
+  type: ExperimentKind;
+  bandit_enabled: boolean;
+  metric: MetricName;
+  alpha: number;
+  expected_lift: number;
+  planned_visitors: number | null;
+  floor: number;
+  update_seconds: number;
+  split_alarm: boolean;
+  winner: string | null;
+  created_at: string;
+  created_by: string;
+  launched_at: string | null;
+  stopped_at: string | null;
+  variants: VariantView[];
+  analysis: AnalysisView | null;
+  rounds: RoundRow[];
+}
+
+export interface WeightsView {
+  since: string;
+  weights: Record<string, number>;
+  best: Record<string, number> | null;
+}
+
+export interface WeightHistoryView {
+  periods: WeightsView[];
+}
+
+export interface ErrorView {
+  message: string;
+  reason: string | null;
 }

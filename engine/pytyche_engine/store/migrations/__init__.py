@@ -1,0 +1,1 @@
+"""Alembic migrations of the registry; `database` runs them. Nothing is run by hand."""

@@ -1,0 +1,45 @@
+// Asks Python, by the routes of the REST API, over the widget's own channel.
+
+import type { Cleanup, Model } from "../shared/model";
+import type { ConsoleTraits, ErrorView } from "../shared/schema";
+
+export type Query = Record<string, string>;
+
+/** Whoever answers requests; the answer, or an error that says what is wrong. */
+export type Ask = <T>(method: string, path: string, query?: Query, body?: unknown) => Promise<T>;
+
+interface Reply {
+  id: number;
+  status: number;
+  content: unknown;
+}
+
+/** Over an HTTP-like status: the content, or an error with its message. */
+export function opened<T>(status: number, content: unknown): T {
+  if (status < 400) return content as T;
+  throw new Error((content as ErrorView | null)?.message ?? `The answer is ${status}.`);
+}
+
+export function askKernel(model: Model<ConsoleTraits>, cleanup: Cleanup): Ask {
+  const waiting = new Map<number, (reply: Reply) => void>();
+  let last = 0;
+  const onMessage = (content?: unknown) => {
+    const reply = content as Reply;
+    waiting.get(reply.id)?.(reply);
+    waiting.delete(reply.id);
+  };
+  model.on("msg:custom", onMessage);
+  cleanup.add(() => model.off("msg:custom", onMessage));
+  return (method, path, query = {}, body = null) =>
+    new Promise((resolve, reject) => {
+      last += 1;
+      waiting.set(last, (reply) => {
+        try {
+          resolve(opened(reply.status, reply.content));
+        } catch (error) {
+          reject(error);
+        }
+      });
+      model.send({ id: last, method, path, query, body });
+    });
+}

@@ -1,0 +1,85 @@
+"""The console in JupyterLab: create, launch, observations over REST, the alarm, stop."""
+
+import json
+import urllib.request
+from pathlib import Path
+
+from conftest import Open
+from playwright.sync_api import Locator, expect
+
+HOSTILE = "<img src=x onerror=window.hacked=1>"
+
+
+def post(address: str, token: str, path: str, body: object) -> None:
+    request = urllib.request.Request(  # noqa: S310
+        f"{address}/v1/admin/experiments{path}",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"token {token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        assert answer.status == 201
+
+
+def experiment_id(address: str, token: str) -> str:
+    request = urllib.request.Request(  # noqa: S310
+        f"{address}/v1/admin/experiments", headers={"Authorization": f"token {token}"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return str(json.load(answer)["experiments"][0]["id"])
+
+
+def fill_in(console: Locator) -> None:
+    console.get_by_role("button", name="New experiment").first.click()
+    console.get_by_test_id("name").fill("Checkout badge copy")
+    console.get_by_test_id("hypothesis").fill("A trust badge lifts checkout completion.")
+    console.get_by_label("Variant name").nth(1).fill(HOSTILE)
+    console.locator("input[data-weight]").nth(1).fill("45")
+
+
+def test_a_test_from_draft_to_stop(notebook: Open, lab: tuple[str, str, Path], shots: Path) -> None:
+    address, token, _ = lab
+    opened = notebook(["%load_ext pytyche_lab\n%pytyche console"])
+    opened.run(0, 60)
+    console = opened.output(0).get_by_test_id("console")
+    expect(console.get_by_test_id("empty")).to_be_visible()
+
+    fill_in(console)
+    expect(console.get_by_test_id("weight-total")).to_have_text("95%")
+    launch = console.get_by_role("button", name="Launch")
+    expect(launch).to_be_disabled()
+    console.screenshot(path=shots / "console-form.png")
+    console.get_by_role("button", name="Scale all to 100%").click()
+    expect(console.get_by_test_id("weight-total")).to_have_text("100%")
+    # JupyterLab would take this key of a focused button to insert a cell.
+    launch.press("b")
+    launch.click()
+    drawer = console.get_by_test_id("drawer")
+    expect(drawer.get_by_text("Running")).to_be_visible()
+
+    counts = {
+        "control": {"exposures": 6000, "conversions": 300},
+        HOSTILE: {"exposures": 4000, "conversions": 240},
+    }
+    one = experiment_id(address, token)
+    post(address, token, f"/{one}/observations", {"counts": counts})
+    drawer.get_by_role("button", name="Analyze").click()
+    alarm = drawer.get_by_test_id("srm")
+    expect(alarm).to_contain_text("Seen 60.0 / 40.0 against a planned 52.6 / 47.4", timeout=60_000)
+    expect(drawer.get_by_test_id("recommendation")).to_contain_text("Fix assignment first.")
+    expect(drawer.get_by_text("301", exact=True)).to_be_visible()
+    drawer.get_by_role("button", name="Weight history").click()
+    expect(drawer.get_by_text("1 period, newest first")).to_be_visible()
+
+    opened.page.set_viewport_size({"width": 1280, "height": 2200})
+    for theme in ("Light", "Dark"):
+        opened.set_theme(f"JupyterLab {theme}")
+        console.screenshot(path=shots / f"console-drawer-{theme.lower()}.png")
+    opened.set_theme("JupyterLab Light")
+    drawer.get_by_role("button", name="Stop").click()
+    expect(drawer.get_by_text("Stopped", exact=True)).to_be_visible()
+    drawer.get_by_role("button", name="Close").click()
+    expect(console.get_by_test_id("total-total")).to_contain_text("0 running, 1 stopped")
+    console.screenshot(path=shots / "console-list.png")
+    assert opened.page.evaluate("() => window.hacked") is None
+    assert console.locator("img").count() == 0
+    assert opened.page.locator(".jp-Notebook .jp-Cell").count() == 1, "a key inserted a cell"
