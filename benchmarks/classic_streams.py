@@ -87,8 +87,9 @@ def bandit(
     start: float = 0.10,
     end: float = 0.20,
     per_period: int = 200,
+    lift: float = 0.0,
 ) -> BanditErrors:
-    """Two arms of one rate that drifts; shares follow what was seen, by Thompson sampling.
+    """Two arms whose rates drift together, `lift` apart, with shares by Thompson sampling.
 
     The probability of being best is by the normal approximation to the Beta posteriors: any
     recorded shares must do.
@@ -107,7 +108,7 @@ def bandit(
         shares[:, t] = np.stack([1 - share, share], axis=1)
         got = rng.binomial(per_period, share)
         visitors[:, t] = np.stack([per_period - got, got], axis=1)
-        successes[:, t] = rng.binomial(visitors[:, t].astype(int), level[t])
+        successes[:, t] = rng.binomial(visitors[:, t].astype(int), level[t] + np.array([0.0, lift]))
         seen, won = seen + visitors[:, t], won + successes[:, t]
     middle = (start + end) / 2
     test = MixtureTest(plan_means(np.sqrt(middle * (1 - middle))).mde(per_period * LOOKS))

@@ -496,6 +496,7 @@ def test_an_imbalance_warns_and_shows_in_the_love_plot() -> None:
     experiment = setup(data, "arm", covariates=["age", "before"]).add_metrics(MeanMetric("y", "y"))
     with pytest.warns(DataNotice, match="most in 'age'"):
         found = run_analysis(experiment)
+    assert found.love_plot().isascii()
     age, before = (line for line in found.love_plot().splitlines()[2:4])
     assert "X" in age
     assert age.rstrip().endswith("+1.000") or "+0.9" in age

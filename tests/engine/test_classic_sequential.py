@@ -211,6 +211,16 @@ def test_both_period_estimates_cover_the_truth_and_pooled_means_do_not() -> None
     assert (covered / runs > 0.91).all()
 
 
+def test_what_a_period_weighs_is_known_before_it() -> None:
+    p = periods(0)
+    sums = p.sums.copy()
+    sums[-1] = [1, 900]
+    other = classic.Periods(p.shares, p.visitors, sums, sums)
+    first, second = classic.aipw_path(p), classic.aipw_path(other)
+    assert first.weight[-1] == second.weight[-1]
+    assert first.difference[-1] != second.difference[-1]
+
+
 def test_a_bandits_difference_is_found_and_stays_in_its_sequence() -> None:
     watched = classic.aipw_path(periods(0)).watch(MixtureTest(0.02))
     assert watched.decided_at is not None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytyche_engine.classic.moments import Column, Moments
-from pytyche_engine.contracts.money import signed
 from pytyche_engine.contracts.tables import Table
 
 LARGE = 0.1
@@ -64,7 +63,7 @@ class CovariateBalanceChecker:
         return tuple(sorted((r for r in self.rows if r.large), key=lambda r: -abs(r.smd or 0)))
 
     def love_plot(self) -> str:
-        """Standardised differences on one scale, as text."""
+        """Standardised differences on one scale, as ASCII text (names stay as they are)."""
         width = max(len(row.covariate) for row in self.rows)
         middle = _WIDTH // 2
         limit = round(LARGE / _REACH * middle)
@@ -73,13 +72,13 @@ class CovariateBalanceChecker:
             f"{'':{width}}  {f'-{_REACH}':<{middle}}0{f'{_REACH}':>{middle}}",
         ]
         for row in self.rows:
-            cells = ["·"] * _WIDTH
+            cells = ["."] * _WIDTH
             cells[middle - limit] = cells[middle + limit] = ":"
             cells[middle] = "|"
             if row.smd is not None:
                 place = round(float(np.clip(row.smd / _REACH, -1, 1)) * middle)
                 cells[middle + place] = "X" if row.large else "o"
-            said = "does not vary" if row.smd is None else signed(row.smd, 3)
+            said = "does not vary" if row.smd is None else f"{row.smd:+.3f}"
             lines.append(f"{row.covariate:{width}}  {''.join(cells)}  {said}")
         lines.append(f"o within {LARGE:g} (:), X beyond; the edge is {_REACH:g} or more")
         return "\n".join(lines)
@@ -105,7 +104,7 @@ class CovariateBalanceChecker:
                 row.covariate,
                 f"{row.mean_control:.4f}",
                 f"{row.mean_treatment:.4f}",
-                "N/A" if row.smd is None else signed(row.smd, 3),
+                "N/A" if row.smd is None else f"{row.smd:+.3f}",
                 "N/A" if row.variance_ratio is None else f"{row.variance_ratio:.2f}",
                 "large" if row.large else "",
             )
