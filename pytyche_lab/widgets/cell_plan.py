@@ -2,6 +2,7 @@
 
 import html
 import math
+from collections.abc import Callable
 from typing import Any
 
 import traitlets as t
@@ -34,6 +35,7 @@ class CellPlan(LabWidget, bundle="cell_plan"):
 
     def __init__(self, experiment: SequentialExperiment) -> None:
         self._experiment = experiment
+        self._end_watch: Callable[[], None] = lambda: None
         self._draft = experiment.draft
         super().__init__(
             setup=setup_view(experiment, self._draft),
