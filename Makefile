@@ -2,6 +2,7 @@
 #   make lab      JupyterLab on the first notebook
 #   make demo     the first notebook in this terminal, and demo.html
 #   make test     every check and test
+#   make screenshots  pictures of every widget in build/screenshots, and the README's
 #   make bench    the benchmarks; results go to benchmarks/results/
 #   make figures  all measured figures, what falls short first
 #   make setup    only the set-up
@@ -25,7 +26,7 @@ export PYTHONHASHSEED := 0
 # The data of notebook 02, where they lie beside the checkout.
 export PYTYCHE_HILLSTROM ?= $(wildcard $(abspath ../shared/data/hillstrom/hillstrom.csv.gz))
 
-.PHONY: setup lab demo test check test-python test-notebooks test-js test-browser bench figures clean
+.PHONY: setup lab demo test check test-python test-notebooks test-js test-browser screenshots bench figures clean
 
 setup: $(STAMPS)/python $(STAMPS)/js
 
@@ -92,8 +93,11 @@ test-notebooks: setup
 test-browser: setup
 	@echo "== browser tests"; $(BIN)/python tests/browser/chromium.py; $(BIN)/pytest -q tests/browser
 
+screenshots: setup
+	@$(BIN)/python tests/browser/chromium.py; $(BIN)/python tests/browser/screenshots.py
+
 bench: setup
-	@for part in main_job sampler peers decisions classic console; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
+	@for part in main_job sampler peers decisions classic console cockpit; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
 	@for study in coverage options; do $(BIN)/python benchmarks/bench_coverage.py $$study --minutes 90 --record; done
 	@for part in policies trials intervals; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py --minutes 90 --record; done
 	@$(BIN)/python benchmarks/bench_calibration.py coverage sweep killed cluster --record

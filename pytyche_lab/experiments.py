@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,12 +25,12 @@ class LabExperiment(SequentialExperiment):
     step with the experiment and with each other.
     """
 
-    @property
+    @cached_property
     def views(self) -> "Views":
         """What is selected in the open views: ``exp.views.selected_segment = "S2"``."""
-        from pytyche_lab.widgets.views import views_of
+        from pytyche_lab.widgets.views import Views
 
-        return views_of(self)
+        return Views(self)
 
     def dashboard(self, number: int | None = None) -> "RoundDashboard":
         """The dashboard of a finished round, by its number from 1; without one, of the latest.

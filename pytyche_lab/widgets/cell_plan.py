@@ -3,6 +3,7 @@
 import html
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import traitlets as t
@@ -35,6 +36,7 @@ class CellPlan(LabWidget, bundle="cell_plan"):
 
     def __init__(self, experiment: SequentialExperiment) -> None:
         self._experiment = experiment
+        self._end_watch: Callable[[], None] = lambda: None
         self._draft = experiment.draft
         self._turns, self._shown = itertools.count(1), 0
         super().__init__(

@@ -48,7 +48,8 @@ class Cockpit(LabWidget, bundle="cockpit"):
         self._views, self._experiment = views, views.experiment
         self._busy = self._problem = ""
         self._worker: threading.Thread | None = None
-        super().__init__(plan=views.plan(), segments=views.tree())
+        super().__init__(segments=views.tree())
+        self.observe(self._open_plan, "tab")
         self.refresh()
         if (job := self._experiment.job) is not None and not job.done():
             self.follow(job)
@@ -121,6 +122,12 @@ class Cockpit(LabWidget, bundle="cockpit"):
         if latest is None:
             return words
         return words + latest._repr_html_() + latest.analysis._repr_html_()
+
+    def _open_plan(self, _change: object = None) -> None:
+        # Its preview evaluates the posterior, so it waits until somebody looks.
+        if self.tab == "plan" and self.plan is None:
+            with self.publish():
+                self.set_trait("plan", self._views.plan())
 
     def _begin(self, busy: str, start: Callable[[], Job[Round]]) -> None:
         """Start a job from a thread: its data are read before it begins, which takes a while."""

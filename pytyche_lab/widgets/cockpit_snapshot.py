@@ -48,7 +48,7 @@ def cockpit_view(
         "frames": frames,
         "n_segments": 0 if last is None else len(last.analysis.segments),
         "rounds": _rows(history),
-        "coverage": _coverage(experiment),
+        "coverage": coverage_views(experiment),
         "call": call,
     }
 
@@ -81,7 +81,7 @@ def _rows(history: Sequence[Round]) -> list[RoundRowView]:
     return rows
 
 
-def _coverage(experiment: SequentialExperiment) -> list[CoverageView]:
+def coverage_views(experiment: object) -> list[CoverageView]:
     """What the experiment's calibration artifacts say of coverage; nothing without one."""
     artifacts: Sequence[Any] = getattr(experiment, "calibration", ()) or ()
     return [

@@ -19,19 +19,19 @@ from pytyche_lab.widgets.segment_tree import SegmentTree
 class Views(t.HasTraits):
     """Opens views of an experiment and keeps them in step.
 
-    There is one for each experiment (`views_of`), so what is selected in a view is selected in
+    There is one for each experiment (``exp.views``), so what is selected in a view is selected in
     every other, in whichever cell it was opened. Set `selected_segment` to select from code.
 
     Attributes:
         selected_segment: id of a segment of the latest round, or None.
-        experiment: the experiment; a weak reference, as the experiment knows its views.
+        experiment: the experiment.
     """
 
     selected_segment = t.Unicode(None, allow_none=True)
 
     def __init__(self, experiment: SequentialExperiment) -> None:
         super().__init__()
-        self.experiment: SequentialExperiment = weakref.proxy(experiment)
+        self.experiment = experiment
         self._cockpit: Cockpit | None = None
         # One for all views: two locks could wait for each other when a view sets another.
         self._lock = threading.RLock()
@@ -124,13 +124,3 @@ class Views(t.HasTraits):
             for view in tuple(self._open):
                 with view.publish():
                     view.set_trait("selected_segment", change["new"])
-
-
-_views: "weakref.WeakKeyDictionary[SequentialExperiment, Views]" = weakref.WeakKeyDictionary()
-
-
-def views_of(experiment: SequentialExperiment) -> Views:
-    """The one `Views` of an experiment."""
-    if experiment not in _views:
-        _views[experiment] = Views(experiment)
-    return _views[experiment]

@@ -16,7 +16,7 @@ from pytyche_lab.experiments import LabExperiment
 from pytyche_lab.experiments import sequential_experiment as lab_experiment
 from pytyche_lab.widgets import RoundDashboard, SegmentTree, schema
 from pytyche_lab.widgets.tree_snapshot import detail_view, tree_view
-from pytyche_lab.widgets.views import Views, views_of
+from pytyche_lab.widgets.views import Views
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -130,7 +130,6 @@ def test_selections_of_two_experiments_are_apart():
     one, other = with_rounds(finished_round()), with_rounds(finished_round())
     one.views.selected_segment = "S1"
     assert other.views.selected_segment is None
-    assert views_of(one) is one.views
     assert isinstance(one.views, Views)
 
 

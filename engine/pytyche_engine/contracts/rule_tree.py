@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
 
@@ -44,6 +45,12 @@ def rule_tree(rules: Sequence[Rule]) -> RuleNode:
     Args:
         rules: at least one.
     """
+    return _tree(tuple(rules))
+
+
+@lru_cache(maxsize=32)
+def _tree(rules: tuple[Rule, ...]) -> RuleNode:
+    # A tree is shown again whenever something else about its segments changes.
     return _grow(tuple(enumerate(rules)))
 
 

@@ -78,7 +78,8 @@ class RoundAnalysis:
         """The same with segments called by these names, which are by id."""
 
         def called(segment: Segment) -> Segment:
-            return replace(segment, name=names.get(segment.id, ""))
+            name = names.get(segment.id, "")
+            return segment if segment.name == name else replace(segment, name=name)
 
         return replace(
             self,

@@ -66,15 +66,6 @@ class CockpitWidget {
     this.#drawPanels(state);
   }
 
-  #offered(): Tab[] {
-    return TABS.filter((tab) => tab !== "plan" || this.#model.get("plan") !== null);
-  }
-
-  #tab(): Tab {
-    const tab = this.#model.get("tab");
-    return this.#offered().includes(tab) ? tab : "round";
-  }
-
   #drawHead(state: CockpitView): void {
     const of = state.n_rounds === null ? "" : ` of ${state.n_rounds}`;
     const chips: Child[] = [];
@@ -107,7 +98,7 @@ class CockpitWidget {
     };
     const next = state.finished + 1;
     const actions: HTMLElement[] = [];
-    if (this.#model.get("plan") !== null && this.#tab() !== "plan") actions.push(act(state.finished > 0 ? "Review the plan" : "See the plan", "", "review", () => this.#choose("plan")));
+    if (this.#model.get("tab") !== "plan") actions.push(act(state.finished > 0 ? "Review the plan" : "See the plan", "", "review", () => this.#choose("plan")));
     if (state.frames === null) {
       const run = act(`Run round ${next}`, "primary", "run", () => this.#ask({ kind: "run" }));
       run.toggleAttribute("disabled", state.fitting || state.busy !== "");
@@ -131,10 +122,10 @@ class CockpitWidget {
       calibration: ["Calibration", !state.is_calibrated && statusIcon("warn", 13)],
       history: ["History", h("span", { class: "pt-count" }, state.finished)],
     };
-    const now = this.#tab();
+    const now = this.#model.get("tab");
     const held = this.#tabs.contains(document.activeElement);
     this.#tabs.replaceChildren(
-      ...this.#offered().map((tab) => {
+      ...TABS.map((tab) => {
         const made = h(
           "button",
           { type: "button", class: "pt-tab", role: "tab", id: `${this.#id}-${tab}`, "aria-selected": String(tab === now), "aria-controls": `${this.#id}-${tab}-panel`, tabindex: tab === now ? 0 : -1, "data-tab": tab, "data-testid": `tab-${tab}` },
@@ -157,7 +148,7 @@ class CockpitWidget {
     }
     const problem = this.#problem || state.problem;
     if (problem) notes.push(note("bad", problem, "The experiment is as it was."));
-    if (state.shown !== null && state.shown < state.finished && this.#tab() === "round") {
+    if (state.shown !== null && state.shown < state.finished && this.#model.get("tab") === "round") {
       const back = h("button", { type: "button", class: "pt-btn", "data-testid": "latest" }, `Back to round ${state.finished}`);
       back.addEventListener("click", () => this.#show(state.finished));
       const past = note("none", `This is round ${state.shown}.`, "Later rounds know more.");
@@ -168,7 +159,7 @@ class CockpitWidget {
   }
 
   #drawPanels(state: CockpitView): void {
-    const now = this.#tab();
+    const now = this.#model.get("tab");
     for (const [tab, panel] of this.#panels) {
       panel.hidden = tab !== now;
       if (tab !== now) continue;
@@ -180,6 +171,7 @@ class CockpitWidget {
       }
       this.#mounted.delete(tab);
       if (tab === "calibration") panel.replaceChildren(calibration(state));
+      else if (tab === "plan") panel.replaceChildren(h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "Working out the preview"), h("p", {}, "What each cell is expected to do is read off the latest round.")));
       else if (tab === "history") panel.replaceChildren(history(state));
       else panel.replaceChildren(this.#empty(state));
     }
@@ -243,13 +235,12 @@ class CockpitWidget {
   }
 
   #key(event: KeyboardEvent): void {
-    const tabs = this.#offered();
-    const at = tabs.indexOf(this.#tab());
-    const moves: Record<string, number> = { ArrowRight: (at + 1) % tabs.length, ArrowLeft: (at + tabs.length - 1) % tabs.length, Home: 0, End: tabs.length - 1 };
+    const at = TABS.indexOf(this.#model.get("tab"));
+    const moves: Record<string, number> = { ArrowRight: (at + 1) % TABS.length, ArrowLeft: (at + TABS.length - 1) % TABS.length, Home: 0, End: TABS.length - 1 };
     const to = moves[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    this.#choose(tabs[to]!);
+    this.#choose(TABS[to]!);
   }
 }
 

@@ -1,0 +1,153 @@
+"""Pictures of every widget with the data of real fits: ``make screenshots``.
+
+All of them go to ``build/screenshots`` (light and dark, wide and narrow), and those of the README
+to ``docs/pictures``. The experiment is fitted once and kept in ``build/screenshots/experiment``.
+"""
+
+import os
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import chromium
+import stage
+from playwright.sync_api import Browser, sync_playwright
+
+import pytyche_lab as pt
+from pytyche_engine.jobs import Stage
+from pytyche_lab.experiments import Experiment
+from pytyche_lab.widgets import FitProgress
+
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "build" / "screenshots"
+PICTURES = ROOT / "docs" / "pictures"
+README_BYTES = 1_500_000
+ARMS = ("control", "low_promo", "free_ship")
+VARIANTS = [(theme, width) for theme in ("light", "dark") for width in (980, 480)]
+# What stands in the README: widget, theme, and how much of its height.
+CHOSEN = {
+    ("cockpit-round", "light"): 1180,
+    ("cockpit-plan", "dark"): 640,
+    ("segment-tree", "light"): 980,
+    ("fit-progress", "dark"): 640,
+}
+
+
+def source() -> Any:
+    return pt.simulated_experiment_generator(
+        template="interaction_only",
+        effect_scale=0.6,
+        n_nuisance=3,
+        K=3,
+        treatment_names=ARMS,
+        seed=7,
+    )
+
+
+def experiment() -> Experiment:
+    """Two finished rounds; fitted only if they are not there yet."""
+    kept, shown = SHOTS / "experiment", SHOTS / "shown"
+    if not kept.exists():
+        print("fitting two rounds; this takes some minutes", flush=True)
+        exp = pt.sequential_experiment(
+            schedule=pt.GeometricSchedule(initial=12_000, growth=2.0, n_rounds=3),
+            treatments=ARMS,
+            generator=source(),
+            seed=42,
+            name="checkout promotion",
+            max_segment_depth=3,
+            path=kept,
+            progress=False,
+        )
+        next(exp)
+        next(exp)
+    # Names given below must not be given twice.
+    shutil.rmtree(shown, ignore_errors=True)
+    shutil.copytree(kept, shown)
+    return pt.open_experiment(shown, source(), progress=False)
+
+
+def sampling() -> FitProgress:
+    """The progress of a fit that is sampling; the fit is paused for the picture."""
+    exp = pt.sequential_experiment(
+        schedule=(4_000, 8_000), treatments=ARMS, generator=source(), seed=42, progress=False
+    )
+    job = exp.start()
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline and not job.done():
+        event = job.latest
+        if event and event.stage is Stage.SAMPLE and len(event.chain_traces) > 1:
+            drawn = event.iteration - event.warm_up_iterations
+            if event.interim and drawn > 0.4 * (event.total_iterations - event.warm_up_iterations):
+                break
+        time.sleep(0.05)
+    widget = FitProgress(job, title="Fitting round 1", arms=ARMS)
+    widget.close()
+    job.cancel()
+    return widget
+
+
+def take(browser: Browser, name: str, build: Callable[[], Any]) -> None:
+    page = browser.new_page()
+    for theme, width in VARIANTS:
+        stage.show(page, build(), theme=theme, width=width, title=name)
+        page.wait_for_timeout(300)
+        card = page.locator("main .pt-card").first
+        card.screenshot(path=SHOTS / f"{name}-{theme}-{width}.png")
+        height = CHOSEN.get((name, theme))
+        if height and width == 980:
+            box = card.bounding_box()
+            if box is None:
+                raise RuntimeError(f"{name} is not on the page.")
+            clip = {**box, "height": min(box["height"], height)}
+            page.screenshot(path=PICTURES / f"{name}.png", clip=clip, full_page=True)
+    page.close()
+    print(name, flush=True)
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    exp = experiment()
+    names = ["Recent light browsers", "Deep and returning", "Deep and recent", "Light, returning"]
+    for segment, name in zip(
+        exp.latest.analysis.segments if exp.latest else (), names, strict=False
+    ):
+        exp.segments.rename(segment.id, name)
+    exp.views.selected_segment = exp.segments[names[0]].id
+
+    def tab(name: str) -> Callable[[], Any]:
+        def opened() -> Any:
+            view = exp.lab()
+            view.tab = name
+            return view
+
+        return opened
+
+    progress = sampling()
+    path, _ = chromium.find()
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[*sandbox, "--disable-gpu", "--no-first-run"]
+        )
+        take(browser, "round-dashboard", exp.dashboard)
+        take(browser, "segment-tree", exp.tree)
+        take(browser, "cell-plan", exp.editor)
+        take(browser, "fit-progress", lambda: progress)
+        for name in ("round", "plan", "segments", "calibration", "history"):
+            take(browser, f"cockpit-{name}", tab(name))
+        browser.close()
+    total = sum(file.stat().st_size for file in PICTURES.glob("*.png"))
+    print(f"pictures for the README: {total / 1e6:.2f} MB")
+    if total > README_BYTES:
+        sys.exit(f"The README's pictures may be {README_BYTES / 1e6} MB in all.")
+
+
+if __name__ == "__main__":
+    main()
