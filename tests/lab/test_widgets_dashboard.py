@@ -217,6 +217,6 @@ def test_an_exhausted_schedule_has_no_next_round():
 def test_the_widgets_package_is_imported_lazily():
     code = (
         "import sys, pytyche_lab.widgets as w; assert 'anywidget' not in sys.modules; "
-        "assert dir(w) == ['FitProgress', 'RoundDashboard']"
+        "assert dir(w) == ['Console', 'FitProgress', 'RoundDashboard']"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
