@@ -105,9 +105,9 @@ def answer(registry: Registry, request: Request) -> Answer:
             if route.method == request.method:
                 experiment_id = match.groupdict().get("id", "")
                 project_id = request.query.get("project_id")
-                if experiment_id and (project_id is not None or request.method == "GET"):
-                    # Another project's experiment is not there, whatever is asked for it.
-                    # Without a project, what changes an experiment looks it up itself.
+                # Another project's experiment is not there, whatever is asked for it. Deliveries
+                # are many; without a project they look their experiment up themselves.
+                if experiment_id and (project_id is not None or route.takes != "Observations"):
                     registry.project_of(experiment_id, project_id)
                 return Answer(route.status, route.run(registry, request, experiment_id))
     except UnknownExperimentError as error:

@@ -8,21 +8,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from running_server import Server
 
 CONFIG = Path(__file__).parents[2] / "jupyter-config"
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where it is, and what it asks for. Its base URL is not the root."""
-
-    url: str
-    token: str
-    home: Path
 
 
 def free_port() -> int:

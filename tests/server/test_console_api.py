@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Server
+from running_server import Server
 
 import pytyche_lab as pt
 from pytyche_engine.contracts.errors import DesignError, UnknownExperimentError, WrongStateError
@@ -116,12 +116,14 @@ def test_a_cookie_needs_the_xsrf_token_too(server: Server) -> None:
 )
 def test_another_projects_experiment_is_not_there(server: Server, route: Any) -> None:
     one = create(server)
+    counts = {"control": {"exposures": 1, "conversions": 0}}
+    body = {"counts": counts} if route.takes == "Observations" else {"name": "x"}
     for path in (
         route.path.replace("{id}", one) + "?project_id=other",
         route.path.replace("{id}", NOWHERE),
         route.path.replace("{id}", "..%2f..%2fetc"),
     ):
-        assert send(server, route.method, path, {"name": "x"})[0] == 404
+        assert send(server, route.method, path, body)[0] == 404
     assert send(server, "GET", f"/v1/admin/experiments/{one}?project_id=shop")[0] == 200
 
 

@@ -6,7 +6,7 @@ import urllib.request
 from importlib.metadata import version
 
 import pytest
-from conftest import Server
+from running_server import Server
 
 
 def get(url: str, token: str | None) -> tuple[int, bytes]:

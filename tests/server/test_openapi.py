@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 import schemathesis
-from conftest import Server
 from hypothesis import HealthCheck, Phase, settings
+from running_server import Server
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,

@@ -81,7 +81,6 @@ class SequentialExperiment:
         folder: ExperimentFolder | None = None,
     ) -> None:
         self.watch: Callable[[Job[Round]], None] | None = None
-        self.changed: Callable[[], None] | None = None
         self._spec = spec
         self._source = source
         self._folder = folder
