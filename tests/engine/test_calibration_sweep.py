@@ -242,9 +242,10 @@ def test_standard_scenarios_cover_every_template_and_null_effects():
 def test_the_design_is_known_by_its_content():
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
     one = SweepDesign(64, 2, features=frame, settings=SETTINGS)
-    assert one.key == SweepDesign(64, 2, features=frame.copy(), settings=SETTINGS).key
-    assert one.key != SweepDesign(64, 2, features=frame * 2, settings=SETTINGS).key
-    assert one.key != SweepDesign(64, 2, features=frame).key
+    equal = SweepDesign(64, 2, features=frame.copy(), settings=SETTINGS)
+    assert one.to_dict() == equal.to_dict()
+    assert one.to_dict() != SweepDesign(64, 2, features=frame * 2, settings=SETTINGS).to_dict()
+    assert one.to_dict() != SweepDesign(64, 2, features=frame).to_dict()
     with pytest.raises(DesignError, match="2 arms or more"):
         SweepDesign(64, 1)
     with pytest.raises(DesignError, match="named twice"):

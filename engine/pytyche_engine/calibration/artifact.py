@@ -25,7 +25,6 @@ from pytyche_engine.calibration.scope import (
 from pytyche_engine.calibration.scorecard import scorecard
 from pytyche_engine.calibration.sweep import SweepResult
 from pytyche_engine.calibration.validation import (
-    as_corrections,
     coverage_table,
     fit_corrections,
     held_out,
@@ -253,7 +252,7 @@ def artifact_from_dict(
         scope=scope_from_dict(value["scope"]),
         scenarios=tuple(value["scenarios"]),
         conversion_rates=(low, high),
-        corrections=as_corrections(value["corrections"]),
+        corrections={q: Correction.from_dict(c) for q, c in value["corrections"].items()},
         coverage=pd.DataFrame(value["coverage"]),
         scores=pd.DataFrame(value["scores"]),
         results=results,

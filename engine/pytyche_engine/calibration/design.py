@@ -70,18 +70,13 @@ class SweepDesign:
         return cold_start(self.arms, self.n_visitors)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values; a frame of features by what identifies it."""
+        """As plain JSON values, equal for equal designs; features by their fingerprint."""
         value = {k: v for k, v in self.__dict__.items() if k not in ("features", "settings")}
         return {
             **value,
             "features": None if self.features is None else _fingerprint(self.features),
             "settings": json.loads(json.dumps(asdict(self.settings))),
         }
-
-    @property
-    def key(self) -> str:
-        """What identifies the design: equal for equal content."""
-        return _digest(self.to_dict())
 
 
 @dataclass(frozen=True)
@@ -195,7 +190,3 @@ def _fingerprint(frame: pd.DataFrame) -> dict[str, Any]:
         "rows": len(frame),
         "sha256": hashlib.sha256(rows.to_numpy().tobytes()).hexdigest(),
     }
-
-
-def _digest(value: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,6 +1,6 @@
 """Corrections fitted on some scenarios and looked at on others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -155,8 +155,3 @@ def _place(
     return np.array(
         [np.interp(t, g, levels, left=0.0, right=1.0) for t, g in zip(truth, grid, strict=True)]
     )
-
-
-def as_corrections(value: Mapping[str, Mapping[str, object]]) -> dict[str, Correction]:
-    """Corrections from plain JSON values."""
-    return {q: Correction.from_dict(c) for q, c in value.items()}

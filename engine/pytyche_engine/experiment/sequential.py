@@ -11,7 +11,6 @@ import pandas as pd
 from pytyche_engine.allocation import Design, Floors, override
 from pytyche_engine.calibration import (
     CalibrationArtifact,
-    CalibrationMismatchWarning,
     Scope,
     scope_of,
 )
@@ -24,7 +23,6 @@ from pytyche_engine.contracts.errors import (
     FitCancelled,
     FitLeft,
     PytycheWarning,
-    UncalibratedWarning,
     UnconvergedWarning,
 )
 from pytyche_engine.contracts.plans import Plan
@@ -32,7 +30,7 @@ from pytyche_engine.contracts.served import Labels, Served
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.arm_book import ArmBook
-from pytyche_engine.experiment.calibrated import round_artifact
+from pytyche_engine.experiment.calibrated import calibration_warnings
 from pytyche_engine.experiment.classic_check import classic_check
 from pytyche_engine.experiment.draft import PlanDraft
 from pytyche_engine.experiment.evidence import Evidence, promoted
@@ -45,16 +43,6 @@ from pytyche_engine.experiment.state import State, forgetting, remembered
 from pytyche_engine.jobs import Control, Job
 from pytyche_engine.store.folder import ExperimentFolder, SavedExperiment, SavedRound
 from pytyche_engine.store.spec import ExperimentSpec
-
-UNCALIBRATED = (
-    "Running uncalibrated BCF posteriors (calibration=None); interval coverage may be "
-    "miscalibrated at scale."
-)
-
-NONE_HOLDS = (
-    "This round runs uncalibrated: no calibration artifact holds for it, so its interval "
-    "coverage may be off."
-)
 
 _ASSIGNING = 1  # keeps the random numbers of `assign` apart from those of a fit
 
@@ -507,15 +495,9 @@ class SequentialExperiment:
 
     def _warn_of_calibration(self, latest: Served) -> None:
         """Say once an experiment that a round is uncalibrated, and each thing that differs."""
-        state, artifacts = self._state, self._spec.calibration
+        state = self._state
         rounds = (*remembered(state.served, state.remembered_from), latest)
-        artifact, notes = round_artifact(self._spec, [s.observations for s in rounds])
-        said: list[tuple[str, type[PytycheWarning]]] = [(UNCALIBRATED, UncalibratedWarning)]
-        if artifact is not None:
-            said = [(f"Calibration artifact {n}.", CalibrationMismatchWarning) for n in notes]
-        elif artifacts:
-            said = [(f"{NONE_HOLDS} {'; '.join(notes)}.", UncalibratedWarning)]
-        for message, category in said:
+        for message, category in calibration_warnings(self._spec, rounds):
             if message not in self._warned:
                 self._warned.add(message)
                 warn(message, category)
