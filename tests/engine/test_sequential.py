@@ -986,3 +986,14 @@ def test_an_experiment_without_features_has_one_segment():
 def test_conversions_are_counted_not_paid_in():
     exp = experiment(metric="conversion_rate", visitors_per_year=10_000, generator=None)
     assert exp.labels.currency == ""
+
+
+def test_a_round_can_be_checked_by_classical_tests():
+    check = finished().classic(1)
+    o = finished().history[0].observations
+    seen = {row.treatment: row for row in check.rows if row.metric == "revenue per visitor"}
+    for arm, row in seen.items():
+        means = [o.revenue[o.arm == k].mean() for k in (o.arms.index(arm), 0)]
+        assert row.lift.mean == pytest.approx(means[0] - means[1])
+    assert set(seen) == set(o.arms[1:])
+    assert check.traffic == finished().history[0].health.traffic

@@ -125,10 +125,10 @@ def aipw_path(periods: Periods, treatment: int = 1, control: int = 0) -> AipwPat
     A visitor's score is ``m_t - m_c + [arm = t] (y - m_t) / e_t - [arm = c] (y - m_c) / e_c`` with
     the recorded shares e of the period and m what was known of the outcome before it: the mean
     of the period before, of all arms together; the first period has nothing before it and counts
-    for nothing. Given the past its mean is the period's true
-    difference, whatever the shares follow and wherever the level drifts; m only takes variance
-    away. Periods weigh by the inverse of the variance that they are expected to have, also
-    known beforehand (Hadad et al. 2021; Bibaut, Kallus and Lindon 2022 for the sequence).
+    for nothing. Given the past its mean is the period's true difference, whatever the shares
+    follow and wherever the level drifts; m only takes variance away. Periods weigh by the inverse
+    of the variance that they are expected to have, known beforehand too (Hadad et al. 2021;
+    Bibaut, Kallus and Lindon 2022 for the sequence).
 
     Args:
         periods: what was served and seen.

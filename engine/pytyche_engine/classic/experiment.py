@@ -17,6 +17,7 @@ from pytyche_engine.classic.metrics import (
 )
 from pytyche_engine.classic.moments import Column, Moments
 from pytyche_engine.classic.rows import Rows
+from pytyche_engine.classic.srm import check_srm
 from pytyche_engine.contracts.errors import DataError, DesignError, PhaseOrderError
 from pytyche_engine.contracts.health import TrafficSplit
 
@@ -216,8 +217,6 @@ class Experiment:
 
     def traffic(self) -> TrafficSplit | None:
         """Visitors against the planned shares; None where no shares were given."""
-        from pytyche_engine.classic.srm import check_srm
-
         return None if self.shares is None else check_srm(self.visitors(), self.shares)
 
     def __repr__(self) -> str:
