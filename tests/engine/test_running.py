@@ -172,6 +172,14 @@ def test_the_recommendation_goes_by_its_order(
     assert verdict.reason
 
 
+def test_a_variant_that_lost_is_not_the_closest_one() -> None:
+    verdict = look(sums([1 / 3] * 3, [9000] * 3, [900, 500, 950])).verdict
+    assert verdict.kind == "keep running"
+    assert verdict.reason.startswith("banner is closest")
+    assert "badge does worse" in verdict.reason
+    assert "more visitors will tell" in verdict.reason
+
+
 def test_several_variants_are_adjusted_by_holm() -> None:
     found = look(sums([1 / 3] * 3, [9000] * 3, [900, 1000, 1010]))
     p = [c.p_classical for c in found.comparisons]

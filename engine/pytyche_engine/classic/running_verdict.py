@@ -89,7 +89,8 @@ def verdict_on(
         )
     losing = [c.name for c in decided]
     lost = f" {_and(losing)} {'does' if len(losing) == 1 else 'do'} worse." if losing else ""
-    closest = max(comparisons, key=lambda c: c.log_lr if c.log_lr is not None else -1e9)
+    open_yet = [c for c in comparisons if c not in decided]
+    closest = max(open_yet, key=lambda c: c.log_lr if c.log_lr is not None else -1e9)
     at_end = design.planned_visitors is not None and n_visitors >= design.planned_visitors
     if at_end or design.is_stopped:
         return Verdict(
@@ -102,7 +103,7 @@ def verdict_on(
     more = (
         f"If its lift stays as it is, about {_round(closest.visitors_needed):,} more visitors "
         "will tell."
-        if closest.visitors_needed
+        if closest.visitors_needed is not None
         else "At this lift that would take very many visitors; think of stopping it."
     )
     return Verdict(

@@ -29,8 +29,6 @@ interface VariantFields {
   weight: string;
 }
 
-const FLOOR = "Control and every other variant keep 5%.";
-
 function labelled(label: string, field: HTMLElement, help?: string): HTMLElement {
   return h("label", { class: "pt-field" }, h("span", { class: "pt-label" }, label), field, ...(help ? [h("span", { class: "pt-help" }, help)] : []));
 }
@@ -84,7 +82,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
 
   function drawBandit(): void {
     toggle.setAttribute("aria-checked", String(bandit));
-    banditHelp.textContent = bandit ? `Weights move towards better variants. ${FLOOR}` : "Weights stay as they are.";
+    banditHelp.textContent = bandit ? `Weights move towards better variants. Control and every other one keep ${f.share(start?.floor ?? 0.05)}.` : "Weights stay as they are.";
   }
 
   function drawCheck(): void {
