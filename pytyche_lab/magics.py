@@ -29,7 +29,7 @@ from pytyche_lab.verbs import VERBS, Listing
 
 if TYPE_CHECKING:
     from pytyche_lab.experiments import LabExperiment
-    from pytyche_lab.widgets import CellPlan, RoundDashboard
+    from pytyche_lab.widgets import RoundDashboard
 
 STARTER: dict[str, Any] = {
     "treatments": ["control", "low_promo", "free_ship"],
@@ -82,8 +82,6 @@ class PytycheMagics(Magics):
                     return self._new(given, cell)
                 case "plan":
                     return self._plan(given)
-                case "edit":
-                    return self._edit(given)
                 case "advance":
                     return self._advance(given, local_ns or {})
                 case "status":
@@ -114,11 +112,6 @@ class PytycheMagics(Magics):
 
     def _plan(self, given: Namespace) -> Plan:
         return self._named(given.name).plan
-
-    def _edit(self, given: Namespace) -> "CellPlan":
-        from pytyche_lab.widgets import CellPlan
-
-        return CellPlan(self._named(given.name))
 
     def _advance(self, given: Namespace, local_ns: dict[str, Any]) -> Round:
         experiment = self._named(given.name)

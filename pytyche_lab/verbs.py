@@ -85,6 +85,7 @@ def _job(act: str) -> Verb:
 
 
 VERBS: Mapping[str, Verb] = {
+    "edit": lambda experiment, _: experiment.editor(),
     "lab": lambda experiment, _: experiment.lab(),
     "segments": lambda experiment, _: experiment.segments,
     "tree": lambda experiment, _: experiment.tree(),

@@ -73,8 +73,23 @@ def experiment() -> Experiment:
 
 def sampling() -> FitProgress:
     """The progress of a fit that is sampling; the fit is paused for the picture."""
+    # A small fit that goes on for long: it has to be caught while it samples.
+    small = pt.Settings(
+        num_trees_mu=10,
+        num_trees_tau=5,
+        num_chains=2,
+        num_warm_up=40,
+        min_draws=600,
+        max_draws=600,
+        thin=1,
+    )
     exp = pt.sequential_experiment(
-        schedule=(4_000, 8_000), treatments=ARMS, generator=source(), seed=42, progress=False
+        schedule=(2_000, 4_000),
+        treatments=ARMS,
+        generator=source(),
+        seed=42,
+        progress=False,
+        settings=small,
     )
     job = exp.start()
     deadline = time.monotonic() + 600

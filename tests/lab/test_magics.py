@@ -15,9 +15,9 @@ from pytyche_engine.allocation import ExplicitSchedule, FixedSchedule, Geometric
 from pytyche_engine.contracts.errors import DataError, DesignError, FitCancelled
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.experiment import sequential_experiment as real_experiment
 from pytyche_engine.experiment.round import Round
 from pytyche_lab import commands, extension
+from pytyche_lab.experiments import sequential_experiment as real_experiment
 from pytyche_lab.magics import PytycheMagics
 from pytyche_lab.widgets import CellPlan, RoundDashboard
 

@@ -28,7 +28,7 @@ beforeEach(() => {
 
 const host: Host = { getWidget: (reference) => Promise.resolve({ render: ({ el: box }) => box.append(`[${reference}]`) }) };
 
-function shown(changes: Partial<CockpitTraits> = {}, given: Host | undefined = host): FakeModel<CockpitTraits> {
+function shown(changes: Partial<CockpitTraits> = {}, given: Host | null = host): FakeModel<CockpitTraits> {
   const model = new FakeModel<CockpitTraits>({ state: state(), tab: "round", fit: null, round: "anywidget:r", plan: null, segments: "anywidget:s", ...changes });
   widget.render({ model, el, signal: gone.signal, ...(given ? { host: given } : {}) });
   return model;
@@ -110,7 +110,7 @@ describe("the cockpit", () => {
   });
 
   it("names what to do where widgets cannot be placed in one another", () => {
-    shown({}, undefined);
+    shown({}, null);
     expect(el.textContent).toContain("exp.dashboard()");
   });
 
