@@ -35,7 +35,11 @@ class VariantFiguresView(TypedDict):
 
 
 class ComparisonFiguresView(TypedDict):
-    """A variant against control."""
+    """A variant against control.
+
+    `lift_low`, `lift_high`, `log_lr` and `p_always` are valid at any time; `p_classical` once, at
+    a planned end, and None in bandit mode.
+    """
 
     name: str
     enough: bool

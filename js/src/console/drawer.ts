@@ -163,7 +163,7 @@ function comparison(one: ExperimentDetail, analysis: AnalysisView, c: Comparison
       ? test("mSPRT log-LR", "from 100 visitors and 10 conversions each", [], f.UNKNOWN, "")
       : test("mSPRT log-LR", "valid at any time", ratio(c.log_lr, result.log_lr_limit), f.plain(c.log_lr, 2), always + holm),
   );
-  const end = one.planned_visitors === null ? "no planned end was set" : `valid only at the planned end, ${f.count(one.planned_visitors)} visitors`;
+  const end = one.planned_visitors === null ? "valid only at a planned end; none was set" : `valid only at the planned end, ${f.count(one.planned_visitors)} visitors`;
   tests.push(
     c.p_classical === null
       ? test("Classical p", one.type === "bandit" ? "not valid while weights change" : end, [], f.UNKNOWN, "")
