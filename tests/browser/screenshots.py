@@ -71,6 +71,12 @@ def experiment() -> Experiment:
     return pt.open_experiment(shown, source(), progress=False)
 
 
+def called(rule: str) -> str:
+    """A name for a segment of this source, whose effects turn on two features."""
+    depth = "Deep" if "browse_depth >" in rule else "Light"
+    return f"{depth}, {'high' if 'session_recency >' in rule else 'low'} recency"
+
+
 def sampling() -> FitProgress:
     """The progress of a fit that is sampling; the fit is paused for the picture."""
     # A small fit that goes on for long: it has to be caught while it samples.
@@ -129,12 +135,9 @@ def main() -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
     PICTURES.mkdir(parents=True, exist_ok=True)
     exp = experiment()
-    names = ["Recent light browsers", "Deep and returning", "Deep and recent", "Light, returning"]
-    for segment, name in zip(
-        exp.latest.analysis.segments if exp.latest else (), names, strict=False
-    ):
-        exp.segments.rename(segment.id, name)
-    exp.views.selected_segment = exp.segments[names[0]].id
+    for segment in exp.latest.analysis.segments if exp.latest else ():
+        exp.segments.rename(segment.id, called(str(segment.rule)))
+    exp.views.selected_segment = next(iter(exp.latest.analysis.segments)).id if exp.latest else None
 
     def tab(name: str) -> Callable[[], Any]:
         def opened() -> Any:
