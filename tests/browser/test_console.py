@@ -2,12 +2,22 @@
 
 import json
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from conftest import Open
+from lab import jupyter_lab
 from playwright.sync_api import Locator, expect
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, Path]]:
+    """A server of its own: other tests' experiments are in the registry of theirs."""
+    with jupyter_lab(tmp_path_factory.mktemp("console")) as running:
+        yield running
 
 
 def post(address: str, token: str, path: str, body: object) -> None:
