@@ -94,7 +94,9 @@ COMMANDS: Mapping[str, Command] = {
     "recommended": Command("serve the recommended plan instead of one of your own"),
     "history": Command("every finished round in a row"),
     "pause": Command("hold the fit that is running"),
-    "resume": Command("let it go on"),
+    "resume": Command(
+        "let a paused fit go on, or a round that was being fitted when its kernel ended"
+    ),
     "stop": Command("end sampling and keep what is drawn, labelled if it is unconverged"),
     "cancel": Command("cancel the fit; the experiment stays as it was"),
     "console": Command("all experiments of the registry: make, launch, stop, analyze", name="no"),

@@ -84,6 +84,15 @@ def _job(act: str) -> Verb:
     return run
 
 
+def _resume(experiment: "LabExperiment", _given: Namespace) -> Any:
+    """Let a paused fit go on, or a round whose process ended."""
+    job = experiment.job
+    if job is None or job.done():
+        return experiment.resume()
+    job.resume()
+    return None
+
+
 VERBS: Mapping[str, Verb] = {
     "edit": lambda experiment, _: experiment.editor(),
     "lab": lambda experiment, _: experiment.lab(),
@@ -98,7 +107,7 @@ VERBS: Mapping[str, Verb] = {
     "recommended": _recommended,
     "history": _history,
     "pause": _job("pause"),
-    "resume": _job("resume"),
+    "resume": _resume,
     "stop": _job("stop"),
     "cancel": _job("cancel"),
 }

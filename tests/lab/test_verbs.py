@@ -54,6 +54,14 @@ def test_views_and_history(magics: Any) -> None:
     assert "round 2" in repr(magics.pytyche("history promo"))
 
 
+def test_a_round_whose_kernel_ended_goes_on(magics: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="no unfinished round"):
+        magics.pytyche("resume promo")
+    exp = magics.experiments["promo"]
+    monkeypatch.setattr(type(exp), "resume", lambda _: finished_round(1))
+    assert magics.pytyche("resume promo").round_idx == 1
+
+
 def test_jobs_are_held_and_ended(magics: Any) -> None:
     with pytest.raises(UsageError, match="no fit that is running"):
         magics.pytyche("stop promo")
