@@ -1,5 +1,6 @@
 """Bounds for a fixed number of looks, by exact integration."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ def _obrien_fleming(t: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def _pocock(t: np.ndarray, alpha: float) -> np.ndarray:
-    return alpha * np.log1p((np.e - 1) * t)
+    return alpha * np.log1p(math.expm1(1.0) * t)
 
 
 SPENDING: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {

@@ -19,7 +19,7 @@ function figures(plan: PlanView) {
   const drawn = plan.cells.flatMap((c) => (c.rpv ? [c.rpv.low, c.rpv.high] : []));
   const apart = drawn.length ? Math.max(...drawn) - Math.min(...drawn) : 0;
   return {
-    scale: scaleOver(drawn, 3),
+    scale: scaleOver(drawn, 2),
     digits: drawn.length ? Math.min(6, Math.max(f.digitsFor(drawn), f.digitsFor([apart]))) : 2,
   };
 }
