@@ -1,7 +1,6 @@
 """``%pytyche`` in a real IPython shell; fits are replaced, they have tests of their own."""
 
 import warnings
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,7 +69,7 @@ class FakeExperiment:
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+def shell(ipython: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
     fakes = {
         "sequential_experiment": lambda **settings: FakeExperiment(settings),
         "simulated_experiment_generator": lambda **settings: SimpleNamespace(**settings),
@@ -81,11 +80,8 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(pt, name, fake, raising=False)
-    InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance()
-    extension.load_ipython_extension(shell)
-    yield shell
-    InteractiveShell.clear_instance()
+    extension.load_ipython_extension(ipython)
+    return ipython
 
 
 def run(shell: InteractiveShell, code: str) -> Any:

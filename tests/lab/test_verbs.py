@@ -1,6 +1,5 @@
 """The verbs of ``%pytyche`` on an experiment with rounds, without fits."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -17,19 +16,16 @@ from pytyche_lab.widgets import Cockpit, SegmentTree
 
 
 @pytest.fixture
-def magics() -> Iterator[Any]:
-    InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance()
-    extension.load_ipython_extension(shell)
-    magics = shell.magics_manager.registry["PytycheMagics"]
+def magics(ipython: InteractiveShell) -> Any:
+    extension.load_ipython_extension(ipython)
+    magics = ipython.magics_manager.registry["PytycheMagics"]
     exp = pt.sequential_experiment(
         schedule=(2000, 4000, 8000), treatments=ARMS, progress=False, name="promo"
     )
     rounds = (finished_round(0), finished_round(1))
     exp._state = replace(exp._state, rounds=rounds, plan=rounds[-1].next_recommendation)
     magics.experiments["promo"] = exp
-    yield magics
-    InteractiveShell.clear_instance()
+    return magics
 
 
 def test_every_verb_is_a_command() -> None:
