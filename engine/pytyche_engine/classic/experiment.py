@@ -264,7 +264,7 @@ class Experiment:
                 f"'{metric.name}' cannot be capped: totals by arm were given. Use upper=1, or "
                 "pass the visitors themselves."
             )
-        for arm, moments in self._data.by_arm.items():  # type: ignore[union-attr]
+        for arm, moments in self._data.by_arm.items():  # type: ignore[union-attr]  # totals, here
             missing = [c.source for c in columns if c not in moments.columns]
             if missing:
                 raise DataError(

@@ -106,7 +106,9 @@ class GroupSequentialDesign:
                 b = z * np.sqrt(now)
                 return float(mass @ (ndtr((-b - score) / sd) + ndtr((score - b) / sd)))
 
-            def missing(z: float, spend: float = share[look], outside=outside) -> float:  # type: ignore[no-untyped-def]
+            def missing(
+                z: float, spend: float = share[look], outside: Callable[[float], float] = outside
+            ) -> float:
                 return np.log(max(outside(z), 1e-300)) - np.log(max(spend, 1e-300))
 
             bounds[look] = brentq(missing, 0.0, 37.0, xtol=1e-10)

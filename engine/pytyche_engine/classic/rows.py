@@ -1,6 +1,6 @@
 """The visitors of an experiment, checked once when they come in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -218,7 +218,7 @@ def _levels(values: pd.Series) -> tuple[str, ...]:
     return (*levels, "missing") if values.isna().any() else levels
 
 
-def _listed(names: object) -> str:
-    listed = list(names)  # type: ignore[call-overload]
+def _listed(names: Iterable[str]) -> str:
+    listed = list(names)
     more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
     return ", ".join(listed[:20]) + more
