@@ -10,7 +10,7 @@ from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.rules import Clause, Rule, Threshold
 from pytyche_engine.experiment.round import Round
-from pytyche_lab.experiments import Experiment, sequential_experiment
+from pytyche_lab.experiments import LabExperiment, sequential_experiment
 
 
 def leaves(n: int, clauses: tuple[Clause, ...] = ()) -> Iterator[Rule]:
@@ -48,10 +48,10 @@ def round_with(n_segments: int, index: int) -> Round:
     return replace(done, analysis=replace(done.analysis, search=search))
 
 
-def experiment(n_segments: int, n_rounds: int) -> Experiment:
+def experiment(n_segments: int, n_rounds: int) -> LabExperiment:
     """An experiment that has had these rounds."""
     exp = sequential_experiment(
-        schedule=[2000] * (n_rounds + 1), treatments=ARMS, progress=False, name="many"
+        schedule=[2000] * (n_rounds + 1), treatments=ARMS, progress=False
     )
     rounds = tuple(round_with(n_segments, i) for i in range(n_rounds))
     exp._state = replace(exp._state, rounds=rounds, plan=rounds[-1].next_recommendation)
