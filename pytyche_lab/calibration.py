@@ -1,6 +1,5 @@
 """The engine's calibration, with the progress of sweeps shown where the user is."""
 
-import inspect
 from typing import Any
 
 from pytyche_engine import calibration as engine
@@ -20,9 +19,11 @@ from pytyche_engine.calibration import scorecard as scorecard
 from pytyche_engine.calibration import shipped_names as shipped_names
 from pytyche_engine.calibration import standard_scenarios as standard_scenarios
 from pytyche_engine.calibration import start_sweep as start_sweep
-from pytyche_lab.progress import watcher
+from pytyche_lab.extends import extends
+from pytyche_lab.progress import wait_for
 
 
+@extends(engine.sweep)
 def sweep(*args: Any, progress: bool | None = None, **settings: Any) -> SweepResult:
     """Sweep, with live progress.
 
@@ -30,21 +31,4 @@ def sweep(*args: Any, progress: bool | None = None, **settings: Any) -> SweepRes
     True shows it everywhere. Everything else is the engine's:
 
     """
-    job = engine.start_sweep(*args, **settings)
-    show = watcher(progress=progress)
-    if show is not None:
-        show(job)
-    return job.result()
-
-
-def _borrow_help() -> None:
-    """Show the engine's parameters where people look for them: in ``?`` and on Shift-Tab."""
-    theirs = inspect.signature(engine.sweep)
-    ours = inspect.signature(sweep).parameters["progress"]
-    sweep.__doc__ = (sweep.__doc__ or "") + (engine.sweep.__doc__ or "")
-    sweep.__signature__ = theirs.replace(  # type: ignore[attr-defined]  # read by inspect
-        parameters=[*theirs.parameters.values(), ours]
-    )
-
-
-_borrow_help()
+    return wait_for(engine.start_sweep(*args, **settings), progress)

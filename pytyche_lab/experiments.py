@@ -1,6 +1,5 @@
 """The engine's experiments, with their progress shown where the user is."""
 
-import inspect
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ from pytyche_engine import experiment as engine
 from pytyche_engine.contracts.errors import StoreError
 from pytyche_engine.experiment import SequentialExperiment
 from pytyche_lab.client import LocalClient, RegisteredExperiment
+from pytyche_lab.extends import extends
 from pytyche_lab.progress import watcher
 from pytyche_lab.registry import follow, open_registry, register
 
@@ -53,6 +53,7 @@ class LabExperiment(SequentialExperiment):
         return self.views.tree()
 
 
+@extends(engine.sequential_experiment)
 def sequential_experiment(
     *,
     progress: bool | None = None,
@@ -136,18 +137,3 @@ def _watched(experiment: SequentialExperiment, progress: bool | None) -> LabExpe
         arms=experiment.design.arms, currency=experiment.labels.currency, progress=progress
     )
     return watched
-
-
-def _borrow_help() -> None:
-    """Show the engine's parameters where people look for them: in ``?`` and on Shift-Tab."""
-    theirs = inspect.signature(engine.sequential_experiment)
-    ours = list(inspect.signature(sequential_experiment).parameters.values())[:-1]
-    sequential_experiment.__doc__ = (sequential_experiment.__doc__ or "") + (
-        engine.sequential_experiment.__doc__ or ""
-    )
-    sequential_experiment.__signature__ = theirs.replace(  # type: ignore[attr-defined]  # read by inspect
-        parameters=[*theirs.parameters.values(), *ours], return_annotation=LabExperiment
-    )
-
-
-_borrow_help()

@@ -3,10 +3,12 @@
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pytyche_engine.jobs.job import Job
 from pytyche_lab import terminal
+
+T = TypeVar("T")
 
 
 def watcher(
@@ -45,6 +47,14 @@ def watcher(
     if in_kernel():
         return in_notebook
     return in_terminal if progress or sys.stdout.isatty() else None
+
+
+def wait_for(job: Job[T], progress: bool | None) -> T:
+    """The result of a job, whose progress is shown meanwhile; see `watcher`."""
+    show = watcher(progress=progress)
+    if show is not None:
+        show(job)
+    return job.result()
 
 
 def in_kernel() -> bool:

@@ -1,13 +1,14 @@
 """The engine's rehearsals, with their progress shown where the user is."""
 
-import inspect
 from typing import Any
 
 from pytyche_engine import rehearsal as engine
 from pytyche_engine.rehearsal import Rehearsal
-from pytyche_lab.progress import watcher
+from pytyche_lab.extends import extends
+from pytyche_lab.progress import wait_for
 
 
+@extends(engine.rehearse)
 def rehearse(*args: Any, progress: bool | None = None, **settings: Any) -> Rehearsal:
     """Rehearse, with live progress.
 
@@ -15,21 +16,4 @@ def rehearse(*args: Any, progress: bool | None = None, **settings: Any) -> Rehea
     True shows it everywhere. Everything else is the engine's:
 
     """
-    job = engine.start_rehearsal(*args, **settings)
-    show = watcher(progress=progress)
-    if show is not None:
-        show(job)
-    return job.result()
-
-
-def _borrow_help() -> None:
-    """Show the engine's parameters where people look for them: in ``?`` and on Shift-Tab."""
-    theirs = inspect.signature(engine.rehearse)
-    ours = inspect.signature(rehearse).parameters["progress"]
-    rehearse.__doc__ = (rehearse.__doc__ or "") + (engine.rehearse.__doc__ or "")
-    rehearse.__signature__ = theirs.replace(  # type: ignore[attr-defined]  # read by inspect
-        parameters=[*theirs.parameters.values(), ours]
-    )
-
-
-_borrow_help()
+    return wait_for(engine.start_rehearsal(*args, **settings), progress)
