@@ -23,6 +23,8 @@ STAMPS := .venv/stamps
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/cache/jax
 # A test run must not depend on what else this machine has learnt.
 export PYTHONHASHSEED := 0
+# Tests run side by side, but not so many that their fits fill the memory.
+SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4
 # The data of notebook 02, where they lie beside the checkout.
 export PYTYCHE_HILLSTROM ?= $(wildcard $(abspath ../shared/data/hillstrom/hillstrom.csv.gz))
 
@@ -80,14 +82,14 @@ test-js: setup
 
 test-python: setup
 	@echo "== engine, lab and server tests"; $(BIN)/python tests/engine/databases.py
-	@$(BIN)/pytest -q tests/engine tests/lab tests/server
+	@$(BIN)/pytest -q $(SIDE_BY_SIDE) --dist worksteal tests/engine tests/lab tests/server
 
 # Small rounds: the notebooks read this for the size of their first one. Their registry is their own.
 test-notebooks: setup
 	@echo "== notebooks"
 	@$(if $(PYTYCHE_HILLSTROM),,echo "notebook 02 left out: set PYTYCHE_HILLSTROM to the CSV of Hillstrom's trial";) \
 	rm -rf build/jupyter-data; JUPYTER_DATA_DIR=$(CURDIR)/build/jupyter-data \
-	PYTYCHE_INITIAL_VISITORS=1000 $(BIN)/pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=900 \
+	PYTYCHE_INITIAL_VISITORS=1000 $(BIN)/pytest -q $(SIDE_BY_SIDE) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=900 \
 		$(if $(PYTYCHE_HILLSTROM),,--ignore=notebooks/02_replay_hillstrom.ipynb) notebooks
 
 test-browser: setup
