@@ -6,13 +6,13 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent)]
 
-import made
+import made  # noqa: E402 - it lies beside this file
 
 made.everything()
 
 project = "pytyche-lab"
 release = installed("pytyche-lab")
-author = copyright = "The pytyche-lab authors"
+author = "The pytyche-lab authors"
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",

@@ -36,7 +36,7 @@ API = {
         "Where a round's visitors come from, and the door that they come through.",
         ("ColumnMapping", "read_round", "replay", "simulated_experiment_generator"),
     ),
-    "model": ("The model", "Fit by hand what an experiment fits.", ("fit", "Settings", "Posterior")),
+    "model": ("The model", "What an experiment fits, by hand.", ("fit", "Settings", "Posterior")),
     "calibration": (
         "Calibration and rehearsals",
         "How often intervals hold, and what a design finds.",
@@ -45,7 +45,7 @@ API = {
             "n_for_power",
         ),
     ),
-    "widgets": ("Widgets", "Views of an experiment.", ("CellPlan", "RoundDashboard", "SegmentTree")),
+    "widgets": ("Widgets", "Views of it.", ("CellPlan", "RoundDashboard", "SegmentTree")),
     "platforms": ("The console's API", "From a script.", ("Client", "LocalClient")),
     "errors": (
         "Errors and warnings",
@@ -114,8 +114,8 @@ def api() -> None:
     _write(
         "api.rst",
         _heading("API reference"),
-        "Everything here is a name of ``pytyche_lab`` (``import pytyche_lab as pt``) unless it says "
-        "otherwise; the text is that of the docstrings.",
+        "Names of ``pytyche_lab`` (``import pytyche_lab as pt``), unless it says otherwise. "
+        "The text is that of the docstrings.",
         f".. toctree::\n   :maxdepth: 1\n\n{order}",
     )
 
@@ -237,7 +237,8 @@ def _coverage(figures: Mapping[str, object]) -> str:
     x = alt.X("coverage:Q", scale=alt.Scale(domain=[0.6, 1]), title="share that held the truth")
     chart = base.mark_point(filled=True, size=90, color="#3b5bdb").encode(x=x)
     bar = base.mark_tick(color="#8a94a6", thickness=2, size=16).encode(x="level:Q")
-    return vl_convert.vegalite_to_svg((bar + chart).properties(width=420, height={"step": 24}).to_dict())
+    both = (bar + chart).properties(width=420, height={"step": 24})
+    return vl_convert.vegalite_to_svg(both.to_dict())
 
 
 def routes() -> None:
