@@ -24,7 +24,6 @@ html_theme = "furo"
 html_title = f"pytyche-lab {release}"
 # Notebooks are shown as they were saved; the tests run them.
 nb_execution_mode = "off"
-nb_mime_priority_overrides = [("html", "application/vnd.vegalite.v5+json", None)]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 # `name` in a docstring is code, which need not be a page of these docs.

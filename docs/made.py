@@ -78,9 +78,16 @@ def everything() -> None:
 
 
 def notebooks() -> None:
-    """Copies of the tutorials, since Sphinx reads below its own folder only."""
+    """Copies of the tutorials, since Sphinx reads below its own folder only.
+
+    Without live charts, which a page does not show: the pictures beside them stay.
+    """
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        shutil.copy(path, MADE)
+        notebook = json.loads(path.read_text())
+        for cell in notebook["cells"]:
+            for output in cell.get("outputs", []):
+                output.get("data", {}).pop("application/vnd.vegalite.v5+json", None)
+        _write(path.name, json.dumps(notebook))
 
 
 def api() -> None:

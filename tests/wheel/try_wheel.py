@@ -48,7 +48,7 @@ def main(notebooks: Sequence[str]) -> None:
         jupyter = str(place / "venv/bin/jupyter")
         servers = run([jupyter, "server", "extension", "list"], env, place)
         check(
-            re.search(r"pytyche_lab \S+.*OK", servers) is not None, "the server extension is not OK"
+            re.search(r"pytyche_lab.server\s.*OK", servers) is not None, "the server extension is not OK"
         )
         labs = run([jupyter, "labextension", "list"], env, place)
         check(re.search(r"anywidget \S+.*enabled", labs) is not None, "anywidget is not enabled")
