@@ -163,18 +163,23 @@ def _room(module: str) -> str:
 def _picture(rows: list[list[str]], edges: Iterable[tuple[str, str]]) -> str:
     """Rooms by layer, the ones that are imported by others further down."""
     width, high, box = 920, 96, (112, 34)
+    # A row of one stands left or right of the middle, or all arrows would lie on one line.
     place = {
-        name: (width * (i + 1) / (len(row) + 1), 40 + high * depth)
+        name: (
+            width * (i + 1) / (len(row) + 1) + (len(row) == 1) * 150 * (-1) ** depth,
+            40 + high * depth,
+        )
         for depth, row in enumerate(rows)
         for i, name in enumerate(row)
     }
     lines, boxes = [], []
     for a, b in sorted(edges):
         (x1, y1), (x2, y2) = place[a], place[b]
-        bend = (y1 + y2) / 2
+        # Within a row the arrow hangs below it.
+        bend, side = ((y1 + y2) / 2, -1) if y1 != y2 else (y1 + high / 2, 1)
         lines.append(
             f'<path d="M{x1:.0f} {y1 + box[1] / 2:.0f} C{x1:.0f} {bend:.0f} {x2:.0f} {bend:.0f} '
-            f'{x2:.0f} {y2 - box[1] / 2:.0f}"/>'
+            f'{x2:.0f} {y2 + side * box[1] / 2:.0f}"/>'
         )
     for name, (x, y) in place.items():
         boxes.append(
