@@ -2,6 +2,8 @@
 #   make lab      JupyterLab on the first notebook
 #   make demo     the first notebook in this terminal, and demo.html
 #   make test     every check and test
+#   make docs     the documentation in build/docs
+#   make test-wheel   the wheel in a clean environment, without Node
 #   make screenshots  pictures of every widget in build/screenshots, and the README's
 #   make bench    the benchmarks; results go to benchmarks/results/
 #   make figures  all measured figures, what falls short first
@@ -25,10 +27,11 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/cache/jax
 export PYTHONHASHSEED := 0
 # Tests run side by side, but not so many that their fits fill the memory.
 SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4
-# The data of notebook 02, where they lie beside the checkout.
+# The data of notebooks 02 and 09, where they lie beside the checkout.
 export PYTYCHE_HILLSTROM ?= $(wildcard $(abspath ../shared/data/hillstrom/hillstrom.csv.gz))
+export PYTYCHE_SOCIAL_PRESSURE ?= $(wildcard $(abspath ../shared/data/social_pressure/social.parquet))
 
-.PHONY: setup lab demo test check test-python test-notebooks test-js test-browser screenshots bench figures clean
+.PHONY: setup lab demo test check test-python test-notebooks test-js test-browser test-wheel docs docs-links screenshots bench figures clean
 
 setup: $(STAMPS)/python $(STAMPS)/js
 
@@ -67,7 +70,8 @@ demo: setup
 
 test:
 	@start=$$SECONDS; \
-	$(MAKE) setup; $(MAKE) check; $(MAKE) test-js; $(MAKE) test-python; $(MAKE) test-notebooks; $(MAKE) test-browser; \
+	$(MAKE) setup; $(MAKE) check; $(MAKE) docs; $(MAKE) test-js; $(MAKE) test-python; $(MAKE) test-notebooks; \
+	$(MAKE) test-browser; \
 	echo "make test: everything passed in $$((SECONDS - start)) s"
 
 # Cheapest first.
@@ -88,18 +92,39 @@ test-python: setup
 test-notebooks: setup
 	@echo "== notebooks"
 	@$(if $(PYTYCHE_HILLSTROM),,echo "notebook 02 left out: set PYTYCHE_HILLSTROM to the CSV of Hillstrom's trial";) \
+	$(if $(PYTYCHE_SOCIAL_PRESSURE),,echo "notebook 09 left out: set PYTYCHE_SOCIAL_PRESSURE to the turnout trial's Parquet";) \
 	rm -rf build/jupyter-data; JUPYTER_DATA_DIR=$(CURDIR)/build/jupyter-data \
-	PYTYCHE_INITIAL_VISITORS=1000 $(BIN)/pytest -q $(SIDE_BY_SIDE) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=900 \
-		$(if $(PYTYCHE_HILLSTROM),,--ignore=notebooks/02_replay_hillstrom.ipynb) notebooks
+	PYTYCHE_INITIAL_VISITORS=1000 PYTYCHE_SOCIAL_PRESSURE_ROWS=2000 $(BIN)/pytest -q $(SIDE_BY_SIDE) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=900 \
+		$(if $(PYTYCHE_HILLSTROM),,--ignore=notebooks/02_replay_hillstrom.ipynb) \
+		$(if $(PYTYCHE_SOCIAL_PRESSURE),,--ignore=notebooks/09_real_data_at_scale.ipynb) notebooks
 
 test-browser: setup
 	@echo "== browser tests"; $(BIN)/python tests/browser/chromium.py; $(BIN)/pytest -q tests/browser
+
+# What `make test` has no time for: a new environment. NOTEBOOKS="01 05" runs these, not only the first.
+test-wheel: setup
+	@echo "== the wheel, elsewhere"; $(BIN)/python tests/wheel/try_wheel.py $(NOTEBOOKS)
+
+$(STAMPS)/docs: $(STAMPS)/python
+	@echo "set-up: Python packages for the documentation"
+	@PYTYCHE_SKIP_JS=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+# A warning is an error, a link to a page that is not there too.
+docs: setup $(STAMPS)/docs
+	@echo "== documentation"; $(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "build/docs/index.html"
+
+# Pages of others; without a network this only says so.
+docs-links: setup $(STAMPS)/docs
+	@$(BIN)/python -m sphinx -q -b linkcheck docs build/links || \
+		echo "Some pages of others were not reached; build/links/output.txt says which."
 
 screenshots: setup
 	@$(BIN)/python tests/browser/chromium.py; $(BIN)/python tests/browser/screenshots.py
 
 bench: setup
-	@for part in main_job sampler peers decisions classic console cockpit; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
+	@for part in main_job sampler peers decisions classic console cockpit release; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
 	@for study in coverage options; do $(BIN)/python benchmarks/bench_coverage.py $$study --minutes 90 --record; done
 	@for part in policies trials intervals; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py --minutes 90 --record; done
 	@$(BIN)/python benchmarks/bench_calibration.py coverage sweep killed cluster --record

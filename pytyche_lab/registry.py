@@ -49,6 +49,9 @@ def _opened(url: str, folder: Path) -> "Registry":
 def console(project_id: str | None = None) -> "Console":
     """The console of all experiments of this user; of one project if it is named.
 
+    Args:
+        project_id: whose experiments to show; None for every project.
+
     Raises:
         StoreError: if the registry cannot be opened.
     """

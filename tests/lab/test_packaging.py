@@ -81,6 +81,8 @@ def test_a_wheel_holds_engine_lab_widgets_and_configuration(checkout: Path) -> N
     }
     assert expected <= names
     assert not [name for name in names if name.startswith(("tests", "js", "notebooks", "engine"))]
+    (wheel,) = (checkout / "dist").glob("*.whl")
+    assert wheel.stat().st_size < 2_000_000
 
 
 def test_without_npm_the_build_says_what_to_do(checkout: Path, tmp_path: Path) -> None:

@@ -30,6 +30,11 @@ class GeometricSchedule:
         initial: visitors of the first round.
         growth: factor from one round to the next.
         n_rounds: how many rounds, None for no end.
+
+    Examples:
+        >>> schedule = GeometricSchedule(initial=2_000, growth=2.0, n_rounds=3)
+        >>> [schedule.next_round_size(i) for i in range(4)]
+        [2000, 4000, 8000, None]
     """
 
     initial: int

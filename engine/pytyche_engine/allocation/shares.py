@@ -36,6 +36,13 @@ def allocation_shares(
     Raises:
         DesignError: if the rule is unknown, the probabilities are negative, not finite or all
             zero, or K floors do not fit into 1.
+
+    Examples:
+        >>> p = np.array([0.1, 0.3, 0.6])
+        >>> allocation_shares("thompson", p).round(2).tolist()
+        [0.1, 0.3, 0.6]
+        >>> allocation_shares("exploration_sampling", p).round(2).tolist()
+        [0.17, 0.39, 0.44]
     """
     check_allocation(rule)
     match rule:

@@ -183,6 +183,11 @@ def stratified_contrast(periods: Periods, treatment: int = 1, control: int = 0) 
     A period in which either arm has fewer than two visitors is left out, so this is for few,
     large periods; `aipw_path` uses them all.
 
+    Args:
+        periods: of one stream, (periods, K).
+        treatment: index of the arm to compare.
+        control: index of the arm to compare with.
+
     Raises:
         DesignError: if no period has two visitors of each.
     """

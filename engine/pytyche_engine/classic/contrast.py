@@ -87,7 +87,12 @@ class Contrast:
 
 
 def welch(control: ArmEstimate, treatment: ArmEstimate) -> Contrast:
-    """Difference of two means with variances of their own (Welch 1938, Satterthwaite 1946)."""
+    """Difference of two means with variances of their own (Welch 1938, Satterthwaite 1946).
+
+    Args:
+        control: what control does.
+        treatment: what the treatment does.
+    """
     parts = (control.variance / control.n, treatment.variance / treatment.n)
     variance = sum(parts)
     dof = np.inf

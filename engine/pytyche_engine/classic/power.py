@@ -118,6 +118,10 @@ def plan_rates(
 
     Raises:
         DesignError: if a rate is not between 0 and 1.
+
+    Examples:
+        >>> round(plan_rates(0.05, 0.01).visitors(effect=0.01, power=0.8))
+        16315
     """
     _between("baseline", baseline)
     _between("baseline + effect", baseline + effect)
@@ -177,6 +181,13 @@ def visitors_still_needed(
 
     From the variance that was seen (delta method), not from the effect that was seen: power
     for that is the p-value once more.
+
+    Args:
+        control: control so far.
+        treatment: the treatment so far.
+        relative_mde: the effect to find, as a share of control's mean.
+        alpha: probability of a false positive.
+        power: probability to find it.
 
     Raises:
         DesignError: if there is no effect to find, or nothing varies.

@@ -36,6 +36,10 @@ def compare_ranks(
 
     It is not a test of means: of money, more buyers with smaller baskets may rank higher and
     bring less.
+
+    Args:
+        control: (n,) outcomes of control's visitors.
+        treatment: (m,) outcomes of the treatment's.
     """
     from scipy.stats import mannwhitneyu
 

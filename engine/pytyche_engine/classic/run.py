@@ -68,7 +68,15 @@ def run_all_arms(
 ) -> AnalysisResult:
     """Compare every treatment with control; a correction is for all comparisons together.
 
-    Arguments and errors as in `run_analysis`.
+    Args:
+        experiment: a designed experiment with metrics.
+        control: label of the arm to compare with.
+        alpha: probability of a false positive.
+        multi_test_correction: as for `run_analysis`.
+        covariates: as for `run_analysis`.
+
+    Raises:
+        PhaseOrderError, DesignError, DataError: as `run_analysis` does.
     """
     treatments = [arm for arm in experiment.arms if arm != str(control)]
     return _run(experiment, control, treatments, alpha, multi_test_correction, covariates)

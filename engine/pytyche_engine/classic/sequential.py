@@ -199,6 +199,11 @@ def rate_interval(
         n: all visitors so far.
         alpha: error over all looks.
         shortest_at: visitors at which it should be shortest.
+
+    Examples:
+        >>> low, high = rate_interval(30, 1_000)
+        >>> round(low, 3), round(high, 3)
+        (0.016, 0.049)
     """
     from scipy.optimize import brentq
 

@@ -49,6 +49,10 @@ def setup_moments(
 ) -> Experiment:
     """The same from sufficient statistics by arm, added up elsewhere (`Moments.from_sums`).
 
+    Args:
+        moments: of each arm, by its label.
+        shares: the shares that the arms should have had; with them the split is checked.
+
     Raises:
         DataError: if there is no arm.
         DesignError: if the shares are not about the arms.

@@ -112,6 +112,11 @@ def check_srm(observed: Mapping[str, int], shares: Mapping[str, float]) -> Traff
 
     Raises:
         DesignError: if counts or shares are none.
+
+    Examples:
+        >>> split = check_srm({"control": 5_000, "new": 4_500}, {"control": 0.5, "new": 0.5})
+        >>> split.alarm, split.worst
+        (True, 'control')
     """
     return split_test(_planned([observed], [shares])[0])
 

@@ -323,6 +323,11 @@ def hypothesis_cell(
 
     Raises:
         DesignError: if a part makes no sense; the message says what to write instead.
+
+    Examples:
+        >>> cell = hypothesis_cell("social", "channel == social", ["free_ship"], weight=0.1)
+        >>> print(cell.policy.describe())
+        free_ship 100% where channel == social; control elsewhere
     """
     if not isinstance(name, str) or not name.strip():
         raise DesignError(f"The name of a cell is text; {name!r} is not.")

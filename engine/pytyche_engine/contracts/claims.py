@@ -9,6 +9,12 @@ class ClaimLevel(StrEnum):
     ``EXPLORATORY``: found and estimated on the same rows.
     ``HONEST_ESTIMATE``: estimated on rows that did not choose it.
     ``CONFIRMED``: estimated on a later round than the one that chose it.
+
+    Examples:
+        >>> ClaimLevel.CONFIRMED > ClaimLevel.EXPLORATORY
+        True
+        >>> ClaimLevel.HONEST_ESTIMATE.label
+        'honest estimate'
     """
 
     EXPLORATORY = "exploratory"

@@ -205,6 +205,10 @@ class Rule:
 
         Raises:
             DesignError: if the text is no rule; the message says which part, and what to write.
+
+        Examples:
+            >>> print(Rule.parse("browse_depth > 4 AND channel in {direct, email}"))
+            browse_depth > 4 AND channel in {direct, email}
         """
         if not isinstance(text, str):
             raise DesignError(f"A rule is text, not {type(text).__name__}. {_HOW}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """Columns and rows of ready-made text.
 
@@ -31,6 +31,12 @@ class Table:
         ruler = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
         above = [self.caption] if self.caption else []
         return "\n".join([*above, line(self.columns), ruler, *map(line, self.rows)])
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
     def html(self) -> str:
         """As an HTML table."""

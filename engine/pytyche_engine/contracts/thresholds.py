@@ -11,7 +11,12 @@ from pytyche_engine.contracts.errors import DesignError
 
 @dataclass(frozen=True)
 class Money:
-    """A limit in the experiment's currency, per visitor: ``Money(0.02)``."""
+    """A limit in the experiment's currency, per visitor.
+
+    Examples:
+        >>> print(Money(0.02))
+        0.02 per visitor
+    """
 
     amount: float
 

@@ -69,6 +69,11 @@ def n_for_power(
 
     Raises:
         DesignError: if there is nothing to find, or a share or rate is impossible.
+
+    Examples:
+        >>> needed = n_for_power(0.05, 50.0, conversion_lift=0.1)
+        >>> needed.n_visitors, round(needed.lift, 2)
+        (81188, 0.25)
     """
     p, m = conversion_rate, order_value
     p1, m1 = p * (1 + conversion_lift), m * (1 + order_lift)
