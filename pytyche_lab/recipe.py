@@ -144,6 +144,8 @@ def read_frame(path: str) -> pd.DataFrame:
     Raises:
         DesignError: if there is no such file or it is of neither kind.
     """
+    if not isinstance(path, str):
+        raise DesignError(f"'file' is the path of a CSV or Parquet file; {path!r} is not.")
     kind = re.search(r"\.(parquet|csv)(\.\w+)?$", path)
     if kind is None:
         raise DesignError(f"'{path}' must be a .csv (also .csv.gz) or a .parquet file.")
@@ -151,6 +153,8 @@ def read_frame(path: str) -> pd.DataFrame:
         return pd.read_parquet(path) if kind[1] == "parquet" else pd.read_csv(path)
     except OSError as error:
         raise DesignError(f"'{path}' cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:  # also of the parsers of pandas and Arrow
+        raise DesignError(f"'{path}' is no {kind[1]} file that can be read: {error}.") from None
 
 
 def _check_keys(value: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:

@@ -50,9 +50,7 @@ def round_with(n_segments: int, index: int) -> Round:
 
 def experiment(n_segments: int, n_rounds: int) -> LabExperiment:
     """An experiment that has had these rounds."""
-    exp = sequential_experiment(
-        schedule=[2000] * (n_rounds + 1), treatments=ARMS, progress=False
-    )
+    exp = sequential_experiment(schedule=[2000] * (n_rounds + 1), treatments=ARMS, progress=False)
     rounds = tuple(round_with(n_segments, i) for i in range(n_rounds))
     exp._state = replace(exp._state, rounds=rounds, plan=rounds[-1].next_recommendation)
     return exp
