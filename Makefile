@@ -6,6 +6,10 @@
 #   make bench    the benchmarks; results go to benchmarks/results/
 #   make figures  all measured figures, what falls short first
 #   make setup    only the set-up
+#   make test-versions  the fast tests on the lowest and newest dependencies, other Pythons, ipykernel 7.3 and 7.4
+#   make audit    known weaknesses of our code, of what it depends on and of what ships
+#   make fuzz     files that are not what they should be, for MINUTES=2
+#   make stress   50 fits started, paused and cancelled at random
 # Python 3.11+ is searched for; name another one with `make PYTHON=/path/to/python setup`.
 
 SHELL := /bin/bash
@@ -26,7 +30,7 @@ export PYTHONHASHSEED := 0
 # The data of notebook 02, where they lie beside the checkout.
 export PYTYCHE_HILLSTROM ?= $(wildcard $(abspath ../shared/data/hillstrom/hillstrom.csv.gz))
 
-.PHONY: setup lab demo test check test-python test-notebooks test-js test-browser screenshots bench figures clean
+.PHONY: setup lab demo test check test-python test-notebooks test-js test-browser test-versions audit fuzz stress screenshots bench figures clean
 
 setup: $(STAMPS)/python $(STAMPS)/js
 
@@ -73,14 +77,15 @@ check: setup
 	@echo "== ruff"; $(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@echo "== import arrows"; $(BIN)/lint-imports --no-logo
 	@echo "== mypy"; $(BIN)/mypy
+	@echo "== bandit"; $(BIN)/bandit -q -c pyproject.toml -r engine pytyche_lab
 	@echo "== TypeScript"; cd js && npm run --silent typecheck
 
 test-js: setup
 	@echo "== JS unit tests"; cd js && npm test --silent
 
 test-python: setup
-	@echo "== engine, lab and server tests"; $(BIN)/python tests/engine/databases.py
-	@$(BIN)/pytest -q tests/engine tests/lab tests/server
+	@echo "== engine, lab, server and trust tests"; $(BIN)/python tests/engine/databases.py
+	@$(BIN)/pytest -q tests/engine tests/lab tests/server tests/trust
 
 # Small rounds: the notebooks read this for the size of their first one. Their registry is their own.
 test-notebooks: setup
@@ -92,6 +97,27 @@ test-notebooks: setup
 
 test-browser: setup
 	@echo "== browser tests"; $(BIN)/python tests/browser/chromium.py; $(BIN)/pytest -q tests/browser
+
+test-versions: setup
+	@$(BIN)/python tests/versions.py lowest newest ipykernel-7.3 ipykernel-7.4
+	@$(BIN)/python tests/versions.py newest --python 3.12 --python 3.13
+
+# What asks a service says so where there is none to ask, and goes on.
+audit: setup
+	@echo "== bandit"; $(BIN)/bandit -q -c pyproject.toml -r engine pytyche_lab
+	@echo "== pip-audit"; $(BIN)/pip-audit --skip-editable --progress-spinner off || \
+		{ test $$? -eq 1 && $(BIN)/python -c "import socket; socket.create_connection(('pypi.org', 443), 5)" 2>/dev/null && exit 1; \
+		echo "audit: NOT DONE: the service that knows of weaknesses in Python packages cannot be reached"; }
+	@echo "== npm audit of what ships"; cd js && npm audit --omit=dev || \
+		{ npm ping >/dev/null 2>&1 && exit 1; \
+		echo "audit: NOT DONE: the service that knows of weaknesses in JS packages cannot be reached"; }
+
+MINUTES ?= 2
+fuzz: setup
+	@$(BIN)/python tests/trust/fuzz.py --minutes $(MINUTES)
+
+stress: setup
+	@PYTYCHE_STRESS=50 $(BIN)/pytest -q -s tests/trust/test_stress.py
 
 screenshots: setup
 	@$(BIN)/python tests/browser/chromium.py; $(BIN)/python tests/browser/screenshots.py

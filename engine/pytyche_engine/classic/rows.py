@@ -80,9 +80,9 @@ class Rows:
     def raw(self, name: str) -> np.ndarray:
         """A column's values as they are, codes of its levels for a text covariate."""
         if name in self.levels:
-            found, values = pd.factorize(self.frame[name])
+            found, labels = pd.factorize(self.frame[name])
             position = {level: code for code, level in enumerate(self.levels[name])}
-            codes = [position[str(value)] for value in values]
+            codes = [position[str(label)] for label in labels]
             return np.array([*codes, position.get(_MISSING, -1)], dtype=np.int64)[found]
         values = self.frame[name]
         if values.dtype.kind in "iuf":
