@@ -12,7 +12,7 @@ sys.path[:0] = [str(HERE.parent / "engine"), str(HERE.parents[1] / "benchmarks")
 EXAMPLES = int(os.environ.get("PYTYCHE_EXAMPLES", "0"))
 settings.register_profile(
     "trust",
-    max_examples=EXAMPLES or 40,
+    max_examples=EXAMPLES or 30,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,

@@ -16,7 +16,9 @@ from calibration_cases import artifact
 from experiment_cases import experiment, quietly, simulated
 
 from pytyche_engine.allocation import Floors, edit
+from pytyche_engine.calibration import CalibrationArtifact
 from pytyche_engine.contracts.actions import Action, NameSegment
+from pytyche_engine.contracts.served import Served
 from pytyche_engine.experiment.intake import fetch, read_served
 from pytyche_engine.store.folder import ExperimentFolder, SavedRound
 from pytyche_engine.store.records import ExperimentDraft, VariantDraft
@@ -30,22 +32,33 @@ class Draws:
         (folder / "posterior.npz").write_bytes(os.urandom(300_000))
 
 
-def write(root: Path, begin: int) -> None:
-    """Write for ever, counting up."""
-    folder = ExperimentFolder(root / "promo")
+def weight_of(n: int) -> float:
+    """What the n-th plan gives Explore."""
+    return 0.1 + (n % 500) / 1000
+
+
+def prepared() -> tuple[Served, CalibrationArtifact]:
+    """What is written."""
     spec = experiment()._spec
     plan = spec.design.first_plan
-    served = quietly(read_served, fetch(simulated(), plan, "promo"), plan, spec, ())
-    made = artifact()
+    return (
+        quietly(read_served, fetch(simulated(), plan, "promo"), plan, spec, ()),
+        artifact(),
+    )
+
+
+def write(root: Path, begin: int, served: Served, made: CalibrationArtifact) -> None:
+    """Write for ever, counting up."""
+    folder, plan = ExperimentFolder(root / "promo"), served.plan
     registry = Registry(f"sqlite:///{root}/registry.sqlite", root)
     log = os.open(root / "done", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     floors = Floors(0.05, 0.05)
     n = begin
     while True:
         n += 1
-        weight = 0.1 + (n % 500) / 1000
-        folder.write_plan(edit.with_weight(plan, "explore", weight, floors))
-        os.write(log, f"plan {weight:.3f}\n".encode())
+        os.write(log, f"start {n}\n".encode())
+        folder.write_plan(edit.with_weight(plan, "explore", weight_of(n), floors))
+        os.write(log, f"plan {n}\n".encode())
         actions: list[Action] = [NameSegment(0, "S0", f"n{i}") for i in range(n)]
         folder.write_actions(actions)
         os.write(log, f"actions {n}\n".encode())
@@ -65,11 +78,12 @@ def write(root: Path, begin: int) -> None:
 
 def main() -> None:
     root = Path(sys.argv[1])
+    served, made = prepared()
     print("ready", flush=True)
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            write(root, int(line))
+            write(root, int(line), served, made)
         print(pid, flush=True)
         os.waitpid(pid, 0)
         print("gone", flush=True)

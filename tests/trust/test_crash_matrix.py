@@ -93,10 +93,9 @@ def small_disk(tmp_path):
 
 
 def fill(file):
-    with file.open("wb", buffering=0) as filler:
-        with contextlib.suppress(OSError):
-            while filler.write(bytes(4096)):
-                pass
+    with file.open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
 
 
 def create_many(registry):
