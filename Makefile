@@ -8,6 +8,10 @@
 #   make bench    the benchmarks; results go to benchmarks/results/
 #   make figures  all measured figures, what falls short first
 #   make setup    only the set-up
+#   make test-versions  the fast tests on the lowest and newest dependencies, other Pythons, ipykernel 7.3 and 7.4
+#   make audit    known weaknesses of our code, of what it depends on and of what ships
+#   make fuzz     files that are not what they should be, for MINUTES=2
+#   make stress   50 fits started, paused and cancelled at random
 # Python 3.11+ is searched for; name another one with `make PYTHON=/path/to/python setup`.
 
 SHELL := /bin/bash
@@ -31,7 +35,8 @@ SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4
 export PYTYCHE_HILLSTROM ?= $(wildcard $(abspath ../shared/data/hillstrom/hillstrom.csv.gz))
 export PYTYCHE_SOCIAL_PRESSURE ?= $(wildcard $(abspath ../shared/data/social_pressure/social.parquet))
 
-.PHONY: setup lab demo test check test-python test-notebooks test-js test-browser test-wheel docs docs-links screenshots bench figures clean
+.PHONY: setup lab demo test check test-python test-notebooks test-js test-browser test-wheel \
+	test-versions audit fuzz stress docs docs-links screenshots bench figures clean
 
 setup: $(STAMPS)/python $(STAMPS)/js
 
@@ -79,14 +84,15 @@ check: setup
 	@echo "== ruff"; $(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@echo "== import arrows"; $(BIN)/lint-imports --no-logo
 	@echo "== mypy"; $(BIN)/mypy
+	@echo "== bandit"; $(BIN)/bandit -q -c pyproject.toml -r engine pytyche_lab
 	@echo "== TypeScript"; cd js && npm run --silent typecheck
 
 test-js: setup
 	@echo "== JS unit tests"; cd js && npm test --silent
 
 test-python: setup
-	@echo "== engine, lab and server tests"; $(BIN)/python tests/engine/databases.py
-	@$(BIN)/pytest -q $(SIDE_BY_SIDE) --dist worksteal tests/engine tests/lab tests/server
+	@echo "== engine, lab, server and trust tests"; $(BIN)/python tests/engine/databases.py
+	@$(BIN)/pytest -q $(SIDE_BY_SIDE) --dist worksteal tests/engine tests/lab tests/server tests/trust
 
 # Small rounds: the notebooks read this for the size of their first one. Their registry is their own.
 test-notebooks: setup
@@ -119,6 +125,28 @@ docs: setup $(STAMPS)/docs
 docs-links: setup $(STAMPS)/docs
 	@$(BIN)/python -m sphinx -q -b linkcheck docs build/links || \
 		echo "Some pages of others were not reached; build/links/output.txt says which."
+
+test-versions: setup
+	@$(BIN)/python tests/versions.py lowest newest ipykernel-7.3 ipykernel-7.4
+	@$(BIN)/python tests/versions.py newest --python 3.12 --python 3.13
+
+# What asks a service says so where there is none to ask, and goes on.
+audit: setup
+	@echo "== bandit"; $(BIN)/bandit -q -c pyproject.toml -r engine pytyche_lab
+	@echo "== pip-audit"; mkdir -p build; \
+	$(BIN)/pip-audit --skip-editable --progress-spinner off 2>&1 | tee build/pip-audit.txt || \
+		{ grep -q "known vulnerabilit" build/pip-audit.txt && exit 1; \
+		echo "audit: NOT DONE: the service that knows of weaknesses in Python packages cannot be reached"; }
+	@echo "== npm audit of what ships"; cd js && npm audit --omit=dev || \
+		{ npm ping >/dev/null 2>&1 && exit 1; \
+		echo "audit: NOT DONE: the service that knows of weaknesses in JS packages cannot be reached"; }
+
+MINUTES ?= 2
+fuzz: setup
+	@$(BIN)/python tests/trust/fuzz.py --minutes $(MINUTES)
+
+stress: setup
+	@PYTYCHE_STRESS=50 $(BIN)/pytest -q -s tests/trust/test_stress.py
 
 screenshots: setup
 	@$(BIN)/python tests/browser/chromium.py; $(BIN)/python tests/browser/screenshots.py

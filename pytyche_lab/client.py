@@ -157,7 +157,7 @@ class Client:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310  # nosec B310
                 return int(answer.status), answer.read()
         except urllib.error.HTTPError as error:
             with error:

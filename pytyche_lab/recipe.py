@@ -28,9 +28,24 @@ SETTINGS = (
 """What a recipe may say beside treatments, schedule, source and columns; each is the argument
 of `pytyche_lab.sequential_experiment` of the same name."""
 
+MOST_TEXT = 100_000
+"""Characters of a recipe; long ones have a few hundred."""
+
 _REPLAY = ("arm", "revenue", "visitor", "ignore", "logged_propensity", "seed")
 _EXAMPLE = "for example {initial: 2000, growth: 2, rounds: 3}"
 _KEYS = ("treatments", "schedule", "source", "columns", *SETTINGS)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML's safe values without references, which let a few lines stand for gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]  # untyped
+            raise yaml.composer.ComposerError(
+                None, None, "references (*name) are not used here", event.start_mark
+            )
+        return super().compose_node(parent, index)
 
 
 def read(text: str) -> dict[str, Any]:
@@ -39,15 +54,19 @@ def read(text: str) -> dict[str, Any]:
     Raises:
         DesignError: if it is neither YAML nor TOML, or not a list of settings; with the line.
     """
+    if len(text) > MOST_TEXT:
+        raise DesignError(
+            f"The settings have {len(text):,} characters; {MOST_TEXT:,} are the most."
+        )
     # Which of the two was meant shows in how settings are written.
     if re.search(r"^\s*[\w.-]+\s*=", text, re.MULTILINE):
         try:
             return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DesignError(f"The settings cannot be read as TOML: {error}.") from None
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = yaml.load(text, Loader=_PlainLoader)  # noqa: S506  # nosec B506 - safe, and stricter
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DesignError(f"The settings cannot be read as YAML: {error}.") from None
     if not isinstance(value, dict):
         raise DesignError(
@@ -144,6 +163,8 @@ def read_frame(path: str) -> pd.DataFrame:
     Raises:
         DesignError: if there is no such file or it is of neither kind.
     """
+    if not isinstance(path, str):
+        raise DesignError(f"'file' is the path of a CSV or Parquet file; {path!r} is not.")
     kind = re.search(r"\.(parquet|csv)(\.\w+)?$", path)
     if kind is None:
         raise DesignError(f"'{path}' must be a .csv (also .csv.gz) or a .parquet file.")
@@ -151,6 +172,8 @@ def read_frame(path: str) -> pd.DataFrame:
         return pd.read_parquet(path) if kind[1] == "parquet" else pd.read_csv(path)
     except OSError as error:
         raise DesignError(f"'{path}' cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:  # also of the parsers of pandas and Arrow
+        raise DesignError(f"'{path}' is no {kind[1]} file that can be read: {error}.") from None
 
 
 def _check_keys(value: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:

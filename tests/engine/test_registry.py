@@ -283,7 +283,7 @@ def test_opening_twice_and_by_another_version(registry: Registry, url: str) -> N
         ("mysql://x@y/z", "cannot be kept in 'mysql'"),
         ("sqlite://", "name a file"),
         ("sqlite:////proc/nowhere/registry.sqlite3", "cannot be kept"),
-        ("postgresql://tester:secret@/x?host=/nowhere", "cannot be opened"),
+        ("postgresql://tester:secret@/x?host=/nowhere", "cannot be used"),
     ],
 )
 def test_a_database_that_cannot_be_opened(url: str, words: str) -> None:

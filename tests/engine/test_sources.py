@@ -231,9 +231,9 @@ def test_arms_are_assigned_and_recorded_by_the_plan() -> None:
         ({"treatment_names": "control"}, "list of names"),
         ({"channel_mode": "orthogonal"}, "Unknown channel mode"),
         ({"baseline_rate": 0}, "share between 0 and 1"),
-        ({"severity_sigma": -1}, "at least 0"),
-        ({"effect_scale": float("nan")}, "finite effect scale"),
-        ({"seed": -1}, "must not be negative"),
+        ({"severity_sigma": -1}, "severity sigma from 0"),
+        ({"effect_scale": float("nan")}, "effect_scale is nan; use a finite"),
+        ({"seed": -1}, "seed is -1; use a whole number from 0"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, object], message: str) -> None:

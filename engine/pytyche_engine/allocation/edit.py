@@ -6,11 +6,8 @@ gives up goes to Optimized; what Optimized gives up goes to the hypothesis cells
 their weights, or to Explore where there are none. Weights always add up to 1.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from pytyche_engine.contracts.cells import (
     WEIGHT_TOLERANCE,
@@ -20,6 +17,7 @@ from pytyche_engine.contracts.cells import (
     TreePolicy,
 )
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import is_number
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.rules import Rule
 
@@ -60,7 +58,7 @@ def find_cell(plan: Plan, name: str) -> Cell:
         DesignError: if there is none.
     """
     for cell in plan.cells:
-        if cell.id == name:
+        if isinstance(name, str) and cell.id == name:
             return cell
     raise DesignError(
         f"The plan has no cell '{name}'; its cells are {[cell.id for cell in plan.cells]}."
@@ -84,7 +82,7 @@ def with_weight(plan: Plan, name: str, weight: float, floors: Floors) -> Plan:
             the others can give.
     """
     cell = find_cell(plan, name)
-    if not _is_number(weight):
+    if not is_number(weight):
         raise DesignError(f"The weight of a cell is a share such as 0.05; {weight!r} is not.")
     low, high = weight_range(plan, name, floors)
     held = f"{_percent(weight)} was not applied; the plan still holds {_percent(cell.weight)}."
@@ -196,6 +194,8 @@ def renamed(plan: Plan, name: str, new_name: str) -> Plan:
     """
     cell = find_cell(plan, name)
     _check_own(cell, "renamed: its part in the loop goes by its name")
+    if not isinstance(new_name, str):
+        raise DesignError(f"The name of a cell is text; {new_name!r} is not.")
     new_name = new_name.strip()
     if not new_name:
         raise DesignError(f"A cell needs a name. It is still called '{name}'.")
@@ -256,7 +256,7 @@ def with_share(shares: Mapping[str, float], arm: str, share: float) -> dict[str,
     Raises:
         DesignError: if the share is none.
     """
-    if not _is_number(share):
+    if not is_number(share):
         raise DesignError(f"The share of an arm is a number such as 0.5; {share!r} is not.")
     if not 0 <= share <= 1:
         raise DesignError(
@@ -315,12 +315,6 @@ def _exchanged(plan: Plan, old: Cell, new: Cell) -> Plan:
 def _check_own(cell: Cell, what: str) -> None:
     if cell.role != "hypothesis":
         raise DesignError(f"{cell.id.capitalize()} cannot be {what}.")
-
-
-def _is_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        return False
-    return math.isfinite(value)
 
 
 def _percent(share: float) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import LARGEST_COUNT, number, shown
 
 
 @runtime_checkable
@@ -44,11 +45,7 @@ class GeometricSchedule:
     def __post_init__(self) -> None:
         _check_count("'initial' of the schedule", self.initial)
         _check_n_rounds(self.n_rounds)
-        if isinstance(self.growth, bool) or not isinstance(
-            self.growth, int | float | np.integer | np.floating
-        ):
-            raise DesignError(f"'growth' of the schedule is {self.growth!r}; use a number.")
-        if not (math.isfinite(self.growth) and self.growth > 0):
+        if number("'growth' of the schedule", self.growth) <= 0:
             raise DesignError(f"'growth' of the schedule is {self.growth}; use more than 0.")
         if self.n_rounds is not None and self._size(self.n_rounds - 1) < 1:
             raise DesignError(
@@ -65,7 +62,17 @@ class GeometricSchedule:
         return self._size(round_index) or None
 
     def _size(self, round_index: int) -> int:
-        return round(self.initial * self.growth**round_index)
+        try:
+            size = self.initial * float(self.growth) ** round_index
+        except OverflowError:
+            size = math.inf
+        if size > LARGEST_COUNT:
+            raise DesignError(
+                f"Round {round_index + 1} of the schedule would have {self.initial:,} * "
+                f"{self.growth} ** {round_index} visitors, more than {LARGEST_COUNT:g}. Use fewer "
+                "rounds, a smaller first one or less growth."
+            )
+        return round(size)
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,9 @@ def schedule(value: Schedule | Sequence[int]) -> Schedule:
 
 def _check_count(what: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise DesignError(f"{what} is {value!r}; use a whole number of visitors, 1 or more.")
+        raise DesignError(f"{what} is {shown(value)}; use a whole number of visitors, 1 or more.")
+    if value > LARGEST_COUNT:
+        raise DesignError(f"{what} is {shown(value)}; {LARGEST_COUNT:g} visitors are the most.")
 
 
 def _check_n_rounds(value: int | None) -> None:

@@ -6,8 +6,7 @@ import os
 import platform
 import threading
 import time
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from pytyche_engine.bcf.chain import Chain
 from pytyche_engine.bcf.draws import Draws
 from pytyche_engine.contracts.errors import PytycheWarning
+from pytyche_engine.contracts.reading import read_arrays
 from pytyche_engine.contracts.warn import warn
 
 SCHEMA = 1
@@ -26,7 +26,7 @@ SCHEMA = 1
 KEEP_SECONDS = 20.0
 """At most this, and a chunk, of a chain's work is lost with its process."""
 
-_UNREADABLE = (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile)
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, RecursionError, OverflowError)
 
 
 class Checkpoints:
@@ -107,12 +107,11 @@ class Checkpoints:
         if not file.exists():
             return fresh
         try:
-            # Reading an array to its end checks its CRC.
-            with np.load(file, allow_pickle=False) as arrays:
-                meta = json.loads(str(arrays["meta"]))
-                if (meta["schema"], meta["fingerprint"]) != (SCHEMA, self._fingerprint):
-                    return fresh
-                return _restored(fresh, int(meta["iterations"]), arrays)
+            arrays = read_arrays(file)
+            meta = json.loads(str(arrays["meta"]))
+            if (meta["schema"], meta["fingerprint"]) != (SCHEMA, self._fingerprint):
+                return fresh
+            return _restored(fresh, int(meta["iterations"]), arrays)
         except _UNREADABLE as error:
             warn(
                 f"'{file}' cannot be read ({type(error).__name__}: {error}); chain "
@@ -122,7 +121,7 @@ class Checkpoints:
             return fresh
 
 
-def _restored(fresh: Chain, iterations: int, arrays: "np.lib.npyio.NpzFile") -> Chain:
+def _restored(fresh: Chain, iterations: int, arrays: Mapping[str, np.ndarray]) -> Chain:
     """A chain as it was kept; the fresh one says what its state looks like."""
     leaves, shape = jax.tree.flatten(fresh.state)
     kept = [arrays[f"state_{i}"] for i in range(len(leaves))]

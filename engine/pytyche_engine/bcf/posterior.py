@@ -2,13 +2,11 @@
 
 import json
 import os
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -29,6 +27,7 @@ from pytyche_engine.contracts.convergence import Convergence, Sampling
 from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.errors import DataError, StoreError
 from pytyche_engine.contracts.observations import Observations, Outcome
+from pytyche_engine.contracts.reading import read_arrays, read_json
 from pytyche_engine.jobs.control import Control
 
 SCHEMA = 3
@@ -255,14 +254,14 @@ class Posterior:
             StoreError: if a file is missing, damaged or of another version.
         """
         try:
-            meta = json.loads((folder / "posterior.json").read_text())
+            meta = read_json(folder / "posterior.json")
             if meta.get("schema") != SCHEMA:
                 raise StoreError(
                     f"The posterior in '{folder.name}' has schema {meta.get('schema')}; this "
                     f"version reads {SCHEMA}."
                 )
-            with np.load(folder / "posterior.npz", allow_pickle=False) as arrays:
-                draws = Draws(**{f.name: arrays[f.name] for f in fields(Draws)})
+            arrays = read_arrays(folder / "posterior.npz")
+            draws = Draws(**{f.name: arrays[f.name] for f in fields(Draws)})
             columns = tuple(Column(**{**c, "cuts": tuple(c["cuts"])}) for c in meta["columns"])
             tree = meta["propensity_tree"]
             settings: dict[str, Any] = {
@@ -283,11 +282,10 @@ class Posterior:
         except (
             OSError,
             ValueError,
-            KeyError,
+            LookupError,
             TypeError,
-            EOFError,
-            BadZipFile,
-            zlib.error,
+            AttributeError,
+            OverflowError,
         ) as error:
             raise StoreError(
                 f"The posterior in '{folder.name}' cannot be read: {error}. Restore the folder "

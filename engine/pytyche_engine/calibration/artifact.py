@@ -29,6 +29,7 @@ from pytyche_engine.calibration.validation import (
     fit_corrections,
     held_out,
 )
+from pytyche_engine.contracts.reading import check_name, read_frame, read_json
 from pytyche_engine.contracts.recalibration import Correction, Recalibration
 
 SCHEMA = 1
@@ -192,16 +193,26 @@ class CalibrationArtifact:
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / "results.parquet", self.results.to_parquet(index=False))
+            table = self.results.to_parquet(index=False)
+            digest = hashlib.sha256(table).hexdigest()
+            # Another artifact in this folder stays whole until this one is.
+            name = "results.parquet"
+            if (folder / "artifact.json").exists():
+                name = f"results-{digest[:12]}.parquet"
+            write_atomically(folder / name, table)
             content = {
                 "kind": _KIND,
                 "schema": SCHEMA,
-                "results_sha256": _sha256(folder / "results.parquet"),
+                "results": name,
+                "results_sha256": digest,
                 "digest": self.digest,
                 "artifact": self.to_dict(),
             }
             text = json.dumps(content, indent=1, allow_nan=False) + "\n"
             write_atomically(folder / "artifact.json", text.encode())
+            for other in folder.glob("results*.parquet"):
+                if other.name != name:
+                    other.unlink()
         except OSError as error:
             raise CalibrationError(f"The folder '{folder}' cannot be written: {error}.") from error
         return folder
@@ -218,7 +229,7 @@ class CalibrationArtifact:
         if not file.exists():
             raise CalibrationError(f"There is no calibration artifact in '{folder}'.")
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file)
             if not isinstance(content, dict) or content.get("kind") != _KIND:
                 raise CalibrationError(f"'{file}' is not a calibration artifact.")
             if content["schema"] != SCHEMA:
@@ -226,15 +237,18 @@ class CalibrationArtifact:
                     f"'{file}' has schema {content['schema']}; this version reads {SCHEMA}. "
                     "Make the artifact anew, or use the version that made it."
                 )
-            results = folder / "results.parquet"
+            results = folder / check_name(content.get("results", "results.parquet"))
             if _sha256(results) != content["results_sha256"]:
                 raise CalibrationError(
                     f"'{results}' was changed or damaged. Restore it from a copy."
                 )
-            artifact = artifact_from_dict(content["artifact"], pd.read_parquet(results))
+            artifact = artifact_from_dict(content["artifact"], read_frame(results))
             if artifact.digest != content["digest"]:
                 raise CalibrationError(f"'{file}' was changed or damaged. Restore it from a copy.")
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (
+            OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError,
+            RecursionError, AssertionError,
+        ) as error:  # fmt: skip
             raise CalibrationError(
                 f"'{folder}' cannot be read: {error!r}. Restore it from a copy."
             ) from error

@@ -14,6 +14,7 @@ from pytyche_engine.allocation import cold_start
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.contracts.door import read_round
 from pytyche_engine.contracts.errors import DesignError, PytycheWarning
+from pytyche_engine.contracts.given import MOST_ARMS, count
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.revenue import check_metric
@@ -53,7 +54,8 @@ class SweepDesign:
 
     def __post_init__(self) -> None:
         check_metric(self.metric)
-        if self.n_visitors < 10 * self.n_arms or self.n_arms < 2:
+        n_arms = count("n_arms", self.n_arms, 2, MOST_ARMS)
+        if count("n_visitors", self.n_visitors) < 10 * n_arms:
             raise DesignError(
                 f"A sweep of {self.n_visitors} visitors and {self.n_arms} arms: use 2 arms or "
                 "more, and at least 10 visitors an arm."

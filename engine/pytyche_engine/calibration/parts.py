@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from pytyche_engine.calibration.errors import CalibrationError
+from pytyche_engine.contracts.reading import read_frame, read_json
 
 SCHEMA = 1
 """Version of the folder's layout and of the columns."""
@@ -47,7 +48,7 @@ class SweepFolder:
             (self.path / "parts").mkdir(parents=True, exist_ok=True)
             if not file.exists():
                 write_atomically(file, json.dumps(wanted, indent=1).encode())
-            there = json.loads(file.read_text())
+            there = read_json(file)
         except (OSError, ValueError) as error:
             raise CalibrationError(
                 f"The sweep's folder '{self.path}' cannot be used: {error}."
@@ -77,7 +78,7 @@ class SweepFolder:
         for key in keys:
             place = self._place(key)
             try:
-                frames.append(pd.read_parquet(place))
+                frames.append(read_frame(place))
             except (OSError, ValueError) as error:
                 raise CalibrationError(
                     f"'{place}' is damaged: {error}. Delete it, and run the sweep again; the "

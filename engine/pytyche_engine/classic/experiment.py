@@ -19,6 +19,7 @@ from pytyche_engine.classic.moments import Column, Moments
 from pytyche_engine.classic.rows import Rows
 from pytyche_engine.classic.srm import check_srm
 from pytyche_engine.contracts.errors import DataError, DesignError, PhaseOrderError
+from pytyche_engine.contracts.given import number
 from pytyche_engine.contracts.health import TrafficSplit
 
 
@@ -80,7 +81,11 @@ class Experiment:
         self.treatment_col = treatment_col
         self.id_col = id_col
         self.covariates = tuple(covariates)
-        self.shares = None if shares is None else {str(k): float(v) for k, v in shares.items()}
+        self.shares = (
+            None
+            if shares is None
+            else {str(k): number(f"The planned share of '{k}'", v) for k, v in shares.items()}
+        )
         self._data = data
         self._targets: dict[str, Target] = {}
         self._state = ExperimentState.CREATED

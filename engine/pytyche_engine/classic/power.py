@@ -8,6 +8,7 @@ from scipy.special import ndtr, ndtri
 from pytyche_engine.classic.contrast import ArmEstimate
 from pytyche_engine.classic.relative import delta_contrast
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import LARGEST_COUNT, number, numbers
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,20 @@ class PowerPlan:
         _between("alpha", self.alpha)
         _between("treatment_share", self.treatment_share)
         for sd in (self.sd_control, self.sd_treatment, self.sd_null):
-            if not (np.isfinite(sd) and sd > 0):
+            if not number("The standard deviation", sd) > 0:
                 raise DesignError(f"The standard deviation is {sd}; it has to be above 0.")
 
     def power(self, effect: float, visitors: float) -> float:
-        """Probability of finding an effect with so many visitors in both arms together."""
+        """Probability of finding an effect with so many visitors in both arms together.
+
+        Raises:
+            DesignError: if there are no visitors, or the effect is no number.
+        """
         null, alternative = self._sds()
-        away, limit = abs(effect) * np.sqrt(visitors), -ndtri(self.alpha / 2) * null
+        if not number("The number of visitors", visitors) > 0:
+            raise DesignError(f"There are {visitors} visitors; use a number above 0.")
+        away = abs(number("The effect", effect)) * np.sqrt(visitors)
+        limit = -ndtri(self.alpha / 2) * null
         return float(ndtr((away - limit) / alternative) + ndtr((-away - limit) / alternative))
 
     def visitors(self, effect: float, power: float = 0.8) -> float:
@@ -50,10 +58,18 @@ class PowerPlan:
             DesignError: if there is no effect, or the power is none.
         """
         _between("power", power)
-        if not (np.isfinite(effect) and effect != 0):
+        if number("The effect", effect) == 0:
             raise DesignError(f"The effect is {effect}; an effect of 0 cannot be found.")
         null, alternative = self._sds()
-        return float(((-ndtri(self.alpha / 2) * null + ndtri(power) * alternative) / effect) ** 2)
+        needed = (-ndtri(self.alpha / 2) * null + ndtri(power) * alternative) / effect
+        with np.errstate(over="ignore"):
+            n = float(np.square(needed))
+        if not n <= LARGEST_COUNT:
+            raise DesignError(
+                f"An effect of {effect:.3g} would take more than {LARGEST_COUNT:g} visitors; "
+                "check its unit."
+            )
+        return n
 
     def mde(self, visitors: float, power: float = 0.8) -> float:
         """The smallest effect that so many visitors find with a probability.
@@ -62,7 +78,7 @@ class PowerPlan:
             DesignError: if there are no visitors, or the power is none.
         """
         _between("power", power)
-        if not visitors > 0:
+        if not number("The number of visitors", visitors) > 0:
             raise DesignError(f"There are {visitors} visitors; use a number above 0.")
         null, alternative = self._sds()
         reach = -ndtri(self.alpha / 2) * null + ndtri(power) * alternative
@@ -95,13 +111,17 @@ def plan_means(
     Raises:
         DesignError: if an argument is out of range.
     """
-    if not -1 < correlation < 1:
+    sd = _sd(sd)
+    sd_treatment = sd if sd_treatment is None else _sd(sd_treatment)
+    _between("alpha", alpha)
+    _between("treatment_share", treatment_share)
+    if not -1 < number("The correlation", correlation) < 1:
         raise DesignError(f"The correlation is {correlation}; use a number between -1 and 1.")
     left = np.sqrt(1 - correlation**2)
-    c, t = sd * left, (sd if sd_treatment is None else sd_treatment) * left
+    c, t = sd * left, sd_treatment * left
     q = treatment_share
     # Welch's test does not pool: its standard error is the same under either.
-    null = np.sqrt((c**2 / (1 - q) + t**2 / q) / (1 / (1 - q) + 1 / q)) if 0 < q < 1 else c
+    null = np.sqrt((c**2 / (1 - q) + t**2 / q) / (1 / (1 - q) + 1 / q))
     return PowerPlan(c, t, float(null), alpha, treatment_share)
 
 
@@ -124,7 +144,7 @@ def plan_rates(
         16315
     """
     _between("baseline", baseline)
-    _between("baseline + effect", baseline + effect)
+    _between("baseline + effect", baseline + number("The effect", effect))
     _between("treatment_share", treatment_share)
     c, t, q = baseline, baseline + effect, treatment_share
     pooled = (1 - q) * c + q * t
@@ -146,6 +166,9 @@ def duration_days(
     Raises:
         DesignError: if nobody comes.
     """
+    visitors, daily_visitors, traffic_share = numbers(
+        visitors=visitors, daily_visitors=daily_visitors, traffic_share=traffic_share
+    )
     if not (daily_visitors > 0 and 0 < traffic_share <= 1 and visitors >= 0):
         raise DesignError(
             f"{daily_visitors} visitors a day and a share of {traffic_share}: nobody takes part."
@@ -208,5 +231,13 @@ def visitors_still_needed(
 
 
 def _between(name: str, value: float) -> None:
-    if not 0 < value < 1:
+    if not 0 < number(name, value) < 1:
         raise DesignError(f"{name} is {value}; use a number between 0 and 1.")
+
+
+def _sd(value: float) -> float:
+    """A standard deviation whose square is a number too."""
+    sd = number("The standard deviation", value)
+    if not 1e-150 < sd < 1e150:
+        raise DesignError(f"The standard deviation is {sd}; use one between 1e-150 and 1e150.")
+    return sd

@@ -8,10 +8,14 @@ import pandas as pd
 from jaxtyping import Int
 
 from pytyche_engine.classic.moments import Column, Moments, moments_by_arm
+from pytyche_engine.contracts.columns import as_numbers
 from pytyche_engine.contracts.errors import DataError
 
 MOST_LEVELS = 20
 """Levels of a text covariate beyond which it is taken for an id."""
+
+_MISSING = "missing"
+"""The level of visitors without a value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +80,10 @@ class Rows:
     def raw(self, name: str) -> np.ndarray:
         """A column's values as they are, codes of its levels for a text covariate."""
         if name in self.levels:
-            text = self.frame[name].astype("str").where(self.frame[name].notna(), "missing")
-            codes = {level: code for code, level in enumerate(self.levels[name])}
-            return text.map(codes).to_numpy(dtype=np.int64)
+            found, labels = pd.factorize(self.frame[name])
+            position = {level: code for code, level in enumerate(self.levels[name])}
+            codes = [position[str(label)] for label in labels]
+            return np.array([*codes, position.get(_MISSING, -1)], dtype=np.int64)[found]
         values = self.frame[name]
         if values.dtype.kind in "iuf":
             return values.to_numpy()
@@ -88,8 +93,7 @@ class Rows:
         check_column(self.frame, name, role)
         series = self.frame[name]
         if not pd.api.types.is_numeric_dtype(series.dtype):
-            numbers = pd.to_numeric(series, errors="coerce")
-            wrong = numbers.isna() & series.notna()
+            _, wrong = as_numbers(series)
             raise DataError(
                 f"The {role} column '{name}' holds {series.dtype}, not numbers"
                 + (f", e.g. {series[wrong].iloc[0]!r}" if wrong.any() else ""),
@@ -149,7 +153,14 @@ def read_rows(
         )
     check_column(frame, treatment_col, "treatment")
     arm = frame[treatment_col]
-    codes, labels = pd.factorize(arm)
+    try:
+        codes, labels = pd.factorize(arm)
+    except TypeError as error:
+        raise DataError(
+            f"The treatment column '{treatment_col}' holds lists or other objects",
+            column=treatment_col,
+            mend="Use one label a visitor.",
+        ) from error
     if (codes < 0).any():
         raise DataError(
             f"The treatment column '{treatment_col}' has {(codes < 0).sum():,} missing labels",
@@ -207,7 +218,15 @@ def _check_ids(frame: pd.DataFrame, id_col: str) -> None:
 
 
 def _levels(values: pd.Series) -> tuple[str, ...]:
-    levels = tuple(sorted(map(str, values.dropna().unique())))
+    try:
+        codes, found = pd.factorize(values)
+    except TypeError as error:
+        raise DataError(
+            f"The covariate '{values.name}' holds lists or other objects",
+            column=str(values.name),
+            mend="Use one text or number a visitor.",
+        ) from error
+    levels = tuple(sorted(set(map(str, found))))
     if len(levels) > MOST_LEVELS:
         raise DataError(
             f"The covariate '{values.name}' has {len(levels):,} different texts",
@@ -215,7 +234,7 @@ def _levels(values: pd.Series) -> tuple[str, ...]:
             mend=f"A text covariate may have {MOST_LEVELS} levels; group them, or make it a "
             "number.",
         )
-    return (*levels, "missing") if values.isna().any() else levels
+    return (*levels, _MISSING) if (codes < 0).any() and _MISSING not in levels else levels
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from pytyche_engine.classic.metrics import ProportionMetric
 from pytyche_engine.classic.moments import Column, Moments
 from pytyche_engine.classic.rows import read_rows
 from pytyche_engine.contracts.errors import DataError, DesignError
+from pytyche_engine.contracts.given import count
 
 
 def setup(
@@ -77,20 +78,23 @@ def setup_counts(
         shares: planned shares of the arms.
 
     Raises:
-        DataError: if a count is missing or impossible.
+        DataError: if a count is missing or above the visitors.
+        DesignError: if a count is no whole number, or the shares are none.
     """
     columns = tuple(Column(name) for name in successes)
     moments = {}
-    for arm, n in visitors.items():
+    for arm, asked in visitors.items():
+        n = count(f"The number of visitors of '{arm}'", asked, 1)
         rate = np.empty(len(columns))
         for j, (name, by_arm) in enumerate(successes.items()):
             if arm not in by_arm:
                 raise DataError(f"'{name}' has no count for arm '{arm}'", column=name)
-            if not 0 <= by_arm[arm] <= n or n < 1:
+            found = count(f"The number of '{name}' in '{arm}'", by_arm[arm])
+            if found > n:
                 raise DataError(
-                    f"'{name}' counts {by_arm[arm]:,} of {n:,} visitors in '{arm}'", column=name
+                    f"'{name}' counts {found:,} of {n:,} visitors in '{arm}'", column=name
                 )
-            rate[j] = by_arm[arm] / n
+            rate[j] = found / n
         # How proportions go together is not known, and not needed.
         cross = np.full((len(columns), len(columns)), np.nan)
         np.fill_diagonal(cross, n * rate * (1 - rate))

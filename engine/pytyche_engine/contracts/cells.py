@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from pytyche_engine.contracts.dropped import DroppedArm
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import is_number, shown
 from pytyche_engine.contracts.rules import Rule
 
 WEIGHT_TOLERANCE = 1e-6
@@ -335,13 +336,9 @@ def hypothesis_cell(
         raise DesignError(
             f"'{name}' is the name of a cell that every plan has; choose another one."
         )
-    if (
-        isinstance(weight, bool)
-        or not isinstance(weight, int | float | np.number)
-        or not weight > 0
-    ):
+    if not is_number(weight) or weight <= 0:
         raise DesignError(
-            f"The weight of cell '{name}' is {weight!r}; use a share above 0, such as 0.1."
+            f"The weight of cell '{name}' is {shown(weight)}; use a share above 0, such as 0.1."
         )
     who = rule if isinstance(rule, Rule) else Rule.parse(rule)
     if otherwise is not None and not who.clauses:

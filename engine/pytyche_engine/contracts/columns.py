@@ -1,6 +1,7 @@
 """What one column of a frame holds, and how to read it as one kind or another."""
 
 import datetime
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -145,7 +146,21 @@ def _parse(values: Sequence[Any]) -> Float[np.ndarray, " m"]:
         for v in values
     ]
     column = pd.Series(usable, dtype=object)
-    return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=float)
+    try:
+        return np.asarray(pd.to_numeric(column, errors="coerce"), dtype=float)
+    except (ArithmeticError, TypeError, ValueError):  # a whole number beyond any float, say
+        return np.array([_as_float(v) for v in usable])
+
+
+def _as_float(value: object) -> float:
+    """One number; NaN where a value is not one, and infinite where it is beyond any float."""
+    parsed = pd.to_numeric(value, errors="coerce") if isinstance(value, str) else value
+    try:
+        return float(parsed)  # type: ignore[arg-type]  # what is no number raises
+    except OverflowError:
+        return math.inf
+    except (ArithmeticError, TypeError, ValueError):
+        return math.nan
 
 
 def as_numbers(column: pd.Series) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
@@ -184,13 +199,33 @@ def as_text(column: pd.Series) -> Distinct:
 
     Raises:
         TypeError: if it holds values that cannot be hashed.
+        DataError: if a label is no valid text, which no file could hold.
     """
     found = distinct(column)
     labels = [_label(v) for v in found.values]
+    for code, label in enumerate(labels):
+        if not is_text(label):
+            raise DataError(
+                f"The column '{column.name}' holds text that is no valid Unicode, such as "
+                f"{label[:40]!a}",
+                column=str(column.name),
+                rows=row_labels(column, found.codes == code),
+                mend="It was read with another encoding than it was written in; read it anew, "
+                "e.g. pd.read_csv(..., encoding='utf-8').",
+            )
     unique = list(dict.fromkeys(labels))
     position = {label: i for i, label in enumerate(unique)}
     recode = np.array([*(position[label] for label in labels), -1], dtype=np.int64)
     return Distinct(recode[found.codes], unique)
+
+
+def is_text(text: str) -> bool:
+    """Whether a text is valid Unicode: halves of a character are not, and no file can hold them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _label(value: object) -> str:
@@ -227,11 +262,18 @@ def require(
     """The column of a frame.
 
     Raises:
-        DataError: if it is not there; with the columns that are, and the nearest name.
+        DataError: if it is not there, with the columns that are and the nearest name; or if it
+            is there twice.
     """
-    if column in frame.columns:
-        return frame[column]
     names = [str(c) for c in frame.columns]
+    if column in frame.columns:
+        if names.count(column) > 1:
+            raise DataError(
+                f"The frame has several columns called '{column}' ({meaning})",
+                column=column,
+                mend="Rename or drop all but one.",
+            )
+        return frame[column]
     raise DataError(
         f"The column '{column}' ({meaning}) is missing; the frame has {names[:20]}"
         + (" and more" if len(names) > 20 else ""),

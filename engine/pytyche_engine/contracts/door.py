@@ -16,7 +16,14 @@ from pytyche_engine.contracts.arms import (
     read_cells,
     read_propensity,
 )
-from pytyche_engine.contracts.columns import as_dates, as_text, did_you_mean, require, row_labels
+from pytyche_engine.contracts.columns import (
+    as_dates,
+    as_text,
+    did_you_mean,
+    is_text,
+    require,
+    row_labels,
+)
 from pytyche_engine.contracts.errors import DataError, DataNotice, DesignError
 from pytyche_engine.contracts.features import (
     check_feature_columns,
@@ -157,6 +164,11 @@ def _check_frame(
             f"The frame has several columns called {repeated[:5]}",
             column=repeated[0],
             mend="Rename or drop all but one.",
+        )
+    if broken := [name for name in names if not is_text(name)]:
+        raise DataError(
+            f"The column name {broken[0][:40]!a} is no valid Unicode",
+            mend="Rename the column; it was read with another encoding than it was written in.",
         )
     if names != list(frame.columns):
         frame = frame.set_axis(names, axis="columns")

@@ -189,7 +189,7 @@ def as_sql(exported: Exported) -> str:
         features="".join(f"\n--   {json.dumps(k)}: {v}" for k, v in exported.features.items()),
     )
     return (
-        f'{head}SELECT\n  v."visitor_id",\n  {cell} AS "cell",\n  {arm} AS "arm"\n'
+        f'{head}SELECT\n  v."visitor_id",\n  {cell} AS "cell",\n  {arm} AS "arm"\n'  # nosec B608 - text to read
         'FROM "visitors" AS v;\n'
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from pytyche_engine.contracts.errors import DataError
+from pytyche_engine.contracts.errors import DataError, DesignError
 from pytyche_engine.contracts.tables import Table
 
 
@@ -107,6 +107,26 @@ class ColumnMapping:
     propensity: tuple[str, ...] | None = None
     timestamp: str | None = None
     ignore: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for meaning, needed in (("arm", True), ("revenue", True), ("visitor", False),
+                                ("cell", False), ("timestamp", False)):  # fmt: skip
+            name = getattr(self, meaning)
+            if not (isinstance(name, str) or (name is None and not needed)):
+                raise DesignError(
+                    f"'{meaning}' of the column mapping is {name!r}; use the name of a column."
+                )
+        for meaning in ("propensity", "ignore"):
+            names = getattr(self, meaning)
+            if names is None and meaning == "propensity":
+                continue
+            if isinstance(names, str) or not (
+                isinstance(names, Sequence) and all(isinstance(name, str) for name in names)
+            ):
+                raise DesignError(
+                    f"'{meaning}' of the column mapping is {names!r}; use a list of column names."
+                )
+            object.__setattr__(self, meaning, tuple(names))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from pytyche_engine.allocation import Schedule, check_design
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.calibration import Calibration, CalibrationError, resolve
 from pytyche_engine.contracts.cells import AllocationRule, Cell
+from pytyche_engine.contracts.columns import is_text
 from pytyche_engine.contracts.errors import DataNotice, DesignError
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.revenue import RefundPolicy, check_metric
@@ -94,6 +95,9 @@ def sequential_experiment(
         )
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise DesignError(f"The seed is {seed!r}; use a whole number, 0 or more.")
+    for what, text in (("name", name), ("currency", currency)):
+        if not isinstance(text, str) or not is_text(text):
+            raise DesignError(f"The {what} is {text!a}; use text.")
     if visitors_per_year is not None:
         visitors_per_year = _whole_visitors(visitors_per_year)
     design = check_design(
@@ -187,6 +191,8 @@ def _column_mapping(
     if isinstance(columns, ColumnMapping):
         return columns
     known = set(ColumnMapping.__dataclass_fields__)
+    if not isinstance(columns, Mapping):
+        raise DesignError(f"'columns' is {columns!r}; use a mapping of {sorted(known)}.")
     if unknown := set(columns) - known:
         raise DesignError(
             f"'columns' has unknown entries {sorted(unknown)}; use some of {sorted(known)}."

@@ -3,9 +3,12 @@
 import time
 from dataclasses import replace
 
+import jax
+
 from pytyche_engine.bcf.checkpoint import Checkpoints
 from pytyche_engine.bcf.fit import fit
 from pytyche_engine.bcf.progress import ProgressReporter
+from pytyche_engine.contracts.errors import FitError
 from pytyche_engine.contracts.observations import concat
 from pytyche_engine.contracts.served import Served
 from pytyche_engine.experiment.conclude import conclude_round
@@ -34,6 +37,9 @@ def fit_round(
         spec: what is fixed for the experiment.
         control: can pause or cancel, and is told of progress.
         checkpoints: where the fit's chains are kept.
+
+    Raises:
+        FitError: if memory ran out.
     """
     started = time.monotonic()
     first = state.remembered_from
@@ -42,25 +48,34 @@ def fit_round(
     progress = ProgressReporter(control, cumulative, spec.settings)
     before = state.latest
     warm = before is not None and before.remembered_from == first
-    posterior = fit(
-        cumulative,
-        settings=spec.settings,
-        seed=round_seed(spec.seed, latest.plan.round_index),
-        previous=before.posterior if before is not None and warm else None,
-        control=control,
-        progress=progress,
-        checkpoints=checkpoints,
-    )
-    return conclude_round(
-        posterior,
-        served,
-        cumulative,
-        state=state,
-        spec=spec,
-        control=control,
-        progress=progress,
-        started=started,
-    )
+    try:
+        posterior = fit(
+            cumulative,
+            settings=spec.settings,
+            seed=round_seed(spec.seed, latest.plan.round_index),
+            previous=before.posterior if before is not None and warm else None,
+            control=control,
+            progress=progress,
+            checkpoints=checkpoints,
+        )
+        return conclude_round(
+            posterior,
+            served,
+            cumulative,
+            state=state,
+            spec=spec,
+            control=control,
+            progress=progress,
+            started=started,
+        )
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            raise FitError(
+                f"Memory ran out in a fit of {len(cumulative):,} visitors. The experiment is "
+                "unchanged, and its data are kept: free memory, or use fewer draws or trees in "
+                "its settings, and call exp.resume()."
+            ) from error
+        raise
 
 
 def conclude_again(saved: SavedRound, state: State, spec: ExperimentSpec) -> Round:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scipy.special import ndtri
 
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import LARGEST_COUNT, MOST_ARMS, count, number, numbers
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,23 +76,40 @@ def n_for_power(
         >>> needed.n_visitors, round(needed.lift, 2)
         (81188, 0.25)
     """
-    p, m = conversion_rate, order_value
+    p, m, conversion_lift, order_lift, order_sigma, power, alpha = numbers(
+        conversion_rate=conversion_rate,
+        order_value=order_value,
+        conversion_lift=conversion_lift,
+        order_lift=order_lift,
+        order_sigma=order_sigma,
+        power=power,
+        alpha=alpha,
+    )
+    n_arms = count("n_arms", n_arms, 2, MOST_ARMS)
     p1, m1 = p * (1 + conversion_lift), m * (1 + order_lift)
-    share = 1 / n_arms if control_share is None else control_share
+    share = 1 / n_arms if control_share is None else number("control_share", control_share)
     if not (0 < p < 1 and 0 < p1 < 1 and m > 0 and m1 > 0 and order_sigma >= 0):
         raise DesignError(
             "Use conversion rates between 0 and 1, also after the lift, positive order values and "
             "an order_sigma of at least 0."
         )
-    if n_arms < 2 or not (0 < share < 1 and 0 < alpha < 1 and alpha < power < 1):
-        raise DesignError("Use 2 arms or more, and shares, alpha and power between 0 and 1.")
+    if not (0 < share < 1 and 0 < alpha < 1 and alpha < power < 1):
+        raise DesignError("Use shares, alpha and power between 0 and 1, and more power than alpha.")
     lift = p1 * m1 - p * m
     if lift == 0:
         raise DesignError("The lifts add up to no effect on revenue, so no test can find one.")
     each = (1 - share) / (n_arms - 1)
-    spread = _variance(p, m, order_sigma) / share + _variance(p1, m1, order_sigma) / each
     z = float(ndtri(1 - alpha / (2 * (n_arms - 1))) + ndtri(power))
-    n = z**2 * spread / lift**2
+    try:
+        spread = _variance(p, m, order_sigma) / share + _variance(p1, m1, order_sigma) / each
+        n = z**2 * spread / lift**2
+    except ArithmeticError:
+        n = math.inf
+    if not 0 < n <= LARGEST_COUNT:
+        raise DesignError(
+            f"A lift of {lift:.3g} per visitor would take more than {LARGEST_COUNT:g} visitors, or "
+            "none at all: check the units of rates, order values and order_sigma."
+        )
     control, treatment = math.ceil(n * share), math.ceil(n * each)
     return PowerAnswer(
         n_visitors=control + (n_arms - 1) * treatment,

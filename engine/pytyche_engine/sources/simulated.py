@@ -9,9 +9,10 @@ import pandas as pd
 from pytyche_engine.contracts.arms import check_arms, propensity_columns
 from pytyche_engine.contracts.columns import did_you_mean
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import MOST_ARMS, count, numbers, shown
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.contracts.revenue import check_metric
+from pytyche_engine.contracts.revenue import LARGEST, check_metric
 from pytyche_engine.contracts.truth import GroundTruth
 from pytyche_engine.sources.serving import planned_visitors, served
 from pytyche_engine.sources.templates import (
@@ -23,6 +24,12 @@ from pytyche_engine.sources.templates import (
     on_frame,
     with_prognosis,
 )
+
+WIDEST_SIGMA = 10.0
+"""Orders that spread wider than this are numbers, but no money."""
+
+LARGEST_EFFECT = 100.0
+"""Effects are exponentiated, so that a typing error here would be infinite there."""
 
 
 class SimulatedSource:
@@ -122,12 +129,20 @@ def simulated_experiment_generator(
     Raises:
         DesignError: for unknown names and impossible settings.
     """
-    if template not in TEMPLATES:
+    if not isinstance(template, str) or template not in TEMPLATES:
         raise DesignError(
-            f"Unknown template '{template}'. {did_you_mean(str(template), list(TEMPLATES))}"
+            f"Unknown template {shown(template)}. {did_you_mean(str(template), list(TEMPLATES))}"
             f"Known templates: {', '.join(TEMPLATES)}."
         )
     check_metric(metric)
+    K, n_nuisance = count("K", K, 0, MOST_ARMS), count("n_nuisance", n_nuisance, 0, 10_000)
+    seed = count("The seed", seed, most=2**128)
+    effect_scale, baseline_rate, baseline_severity, severity_sigma = numbers(
+        effect_scale=effect_scale,
+        baseline_rate=baseline_rate,
+        baseline_severity=baseline_severity,
+        severity_sigma=severity_sigma,
+    )
     if K < 2:
         raise DesignError(f"K is {K}; an experiment needs control and at least one treatment.")
     if treatment_names is None:
@@ -144,15 +159,15 @@ def simulated_experiment_generator(
         )
     if not 0 < baseline_rate < 1:
         raise DesignError(f"The baseline rate is {baseline_rate}; use a share between 0 and 1.")
-    if not (baseline_severity > 0 and severity_sigma >= 0 and np.isfinite(effect_scale)):
+    if not (0 < baseline_severity <= LARGEST and 0 <= severity_sigma <= WIDEST_SIGMA):
         raise DesignError(
-            "Use a positive baseline severity, a severity sigma of at least 0 and a finite "
-            f"effect scale; they are {baseline_severity}, {severity_sigma} and {effect_scale}."
+            f"Use a baseline severity above 0 and up to {LARGEST:g}, and a severity sigma from 0 "
+            f"to {WIDEST_SIGMA:g}; they are {baseline_severity} and {severity_sigma}."
         )
-    if n_nuisance < 0 or seed < 0:
+    if abs(effect_scale) > LARGEST_EFFECT:
         raise DesignError(
-            f"The number of nuisance features ({n_nuisance}) and the seed ({seed}) must not be "
-            "negative."
+            f"The effect scale is {effect_scale}; use one up to {LARGEST_EFFECT:g}. 1 plants a "
+            "template's effects as they are."
         )
     population = Population(
         effect_scale=float(effect_scale),

@@ -13,7 +13,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from pytyche_engine.contracts.errors import StoreError
 
@@ -52,26 +59,37 @@ class Database:
         )
         try:
             self._upgrade()
-        except OperationalError as error:
-            why = " ".join(str(error.orig).split())
-            raise StoreError(
-                f"The registry's database {parsed.render_as_string()} cannot be opened: {why} "
-                "Check that it is there and that you may write to it."
-            ) from error
+        except StoreError:
+            self.engine.dispose()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database."""
-        with self.engine.connect() as connection, connection.begin():
+        with self._told(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is kept whole when the block ends, and not at all if it raises."""
-        with self._writing, self.engine.connect() as connection:
+        with self._told(), self._writing, self.engine.connect() as connection:
             connection.execution_options(**{_WRITES: True})
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What the database cannot do (locked, full, read-only, gone), in words."""
+        try:
+            yield
+        except (OperationalError, DatabaseError) as error:
+            if isinstance(error, IntegrityError | ProgrammingError | DataError):
+                raise  # a mistake of ours
+            why = " ".join(str(error.orig).split())
+            raise StoreError(
+                f"The registry's database {self.engine.url.render_as_string()} cannot be used: "
+                f"{why} Nothing was changed. {_mend(why)}"
+            ) from error
 
     def close(self) -> None:
         """Give up all connections."""
@@ -95,6 +113,20 @@ class Database:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def _mend(why: str) -> str:
+    """What can be done about what a database says."""
+    for sign, mend in (
+        ("locked", "Another process holds it; wait until it is done, or end it, and try again."),
+        ("full", "Make room on the disk, and try again."),
+        ("readonly", "Check that you may write to it and to its folder."),
+        ("malformed", "Restore it from a copy."),
+        ("not a database", "Name another file, or restore it from a copy."),
+    ):
+        if sign in why:
+            return mend
+    return "Check that it is there and that you may write to it."
 
 
 def _parsed(url: str) -> URL:

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from pytyche_engine.contracts import reading
 from pytyche_engine.contracts.errors import StoreError
 
 SCHEMA = 1
 """Version of the layout of an experiment's folder."""
 
-UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
+UNREADABLE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
 """What reading a damaged file may raise."""
 
 
@@ -45,8 +48,15 @@ def read_json(file: Path) -> dict[str, Any]:
     Raises:
         StoreError: if it is of another version, or its checksum is wrong.
     """
-    envelope = json.loads(file.read_text(encoding="utf-8"))
+    envelope = reading.read_json(file)
     if not isinstance(envelope, dict) or envelope.get("schema") != SCHEMA:
+        schema = envelope.get("schema") if isinstance(envelope, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise StoreError(
+                f"'{file}' was written by a newer version of pytyche-lab "
+                f"({str(envelope.get('version'))[:20]}, schema {schema}; this one reads {SCHEMA}). "
+                "Update pytyche-lab; nothing was changed."
+            )
         raise StoreError(
             f"'{file}' is not of a version of pytyche-lab that can be read (schema {SCHEMA})."
         )

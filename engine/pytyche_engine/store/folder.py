@@ -126,7 +126,8 @@ class ExperimentFolder:
         place = self._place(served.plan.round_index)
         draft = place.with_name(f".{place.name}.draft")
         try:
-            shutil.rmtree(draft, ignore_errors=True)
+            if draft.exists():  # of a process that was killed
+                shutil.rmtree(draft)
             draft.mkdir(parents=True)
             write_served(served, draft)
             done.posterior.save(draft)
@@ -141,6 +142,7 @@ class ExperimentFolder:
             )
             draft.rename(place)  # fails if the place is taken
         except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)  # a full disk needs the room
             raise StoreError(
                 f"Round {served.plan.round_index + 1} cannot be added to '{self.path}': {error}. "
                 "Nothing was added."
@@ -156,7 +158,8 @@ class ExperimentFolder:
         """
         place, draft = self._unfinished, self.path / ".unfinished.draft"
         try:
-            shutil.rmtree(draft, ignore_errors=True)
+            if draft.exists():  # of a process that was killed
+                shutil.rmtree(draft)
             draft.mkdir(parents=True)
             write_served(served, draft)
             files = {file.name: sha256(file) for file in sorted(draft.iterdir())}
@@ -167,6 +170,7 @@ class ExperimentFolder:
                 shutil.rmtree(place, ignore_errors=True)
                 draft.rename(place)
         except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
             raise StoreError(
                 f"The data of round {served.plan.round_index + 1} cannot be kept in "
                 f"'{self.path}': {error}. The round was not begun."

@@ -15,6 +15,7 @@ from pytyche_engine.contracts.observations import (
     Observations,
     Outcome,
 )
+from pytyche_engine.contracts.reading import read_frame, read_json
 
 # Feature columns are numbered, so that no name of a feature can clash with ours.
 _FEATURE = "feature_{}"
@@ -51,8 +52,8 @@ def write_observations(observations: Observations, folder: Path) -> None:
 
 def read_observations(folder: Path) -> Observations:
     """Read what `write_observations` wrote; errors are the files' own."""
-    meta = json.loads((folder / "observations.json").read_text())
-    frame = pd.read_parquet(folder / "observations.parquet")
+    meta = read_json(folder / "observations.json")
+    frame = read_frame(folder / "observations.parquet")
     features = tuple(
         Feature(
             name=f["name"],

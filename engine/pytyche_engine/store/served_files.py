@@ -7,6 +7,7 @@ import numpy as np
 
 from pytyche_engine.contracts.errors import StoreError
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.reading import check_name, read_arrays
 from pytyche_engine.contracts.served import Served
 from pytyche_engine.contracts.truth import GroundTruth
 from pytyche_engine.store.files import sha256
@@ -37,8 +38,8 @@ def read_served(folder: Path, plan: Plan) -> Served:
         )
     truth = None
     if (folder / "truth.npz").exists():
-        with np.load(folder / "truth.npz", allow_pickle=False) as arrays:
-            truth = GroundTruth(plan.arms, arrays["conversion"], arrays["severity"])
+        arrays = read_arrays(folder / "truth.npz")
+        truth = GroundTruth(plan.arms, arrays["conversion"], arrays["severity"])
     return Served(plan, observations, truth)
 
 
@@ -50,7 +51,7 @@ def check_files(folder: Path, digests: Mapping[str, str]) -> None:
         OSError: if one is missing.
     """
     for name, digest in digests.items():
-        if sha256(folder / name) != digest:
+        if sha256(folder / check_name(name)) != digest:
             raise StoreError(
                 f"'{folder / name}' was changed or damaged. Restore the folder from a copy."
             )

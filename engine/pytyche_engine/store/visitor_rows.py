@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pytyche_engine.contracts.errors import DataError
+from pytyche_engine.contracts.reading import check_table
 from pytyche_engine.store.records import Experiment, Sums
 
 MAX_ROWS = 20_000_000
@@ -43,11 +44,13 @@ def read_parquet(content: bytes) -> pa.Table:
                 f"The file has {file.metadata.num_rows:,} rows; {MAX_ROWS:,} are the most",
                 mend="Send it in parts.",
             )
+        check_table("The file", len(content), file.metadata)
         wanted = [name for name in _TYPES if name in file.schema_arrow.names]
         table = file.read(columns=wanted)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError,
+            NotImplementedError) as error:  # fmt: skip
         raise DataError(f"The file cannot be read as Parquet: {error}") from error
     return _typed({name: table.column(name) for name in table.column_names})
 
