@@ -100,7 +100,7 @@ test-notebooks: setup
 	@$(if $(PYTYCHE_HILLSTROM),,echo "notebook 02 left out: set PYTYCHE_HILLSTROM to the CSV of Hillstrom's trial";) \
 	$(if $(PYTYCHE_SOCIAL_PRESSURE),,echo "notebook 09 left out: set PYTYCHE_SOCIAL_PRESSURE to the turnout trial's Parquet";) \
 	rm -rf build/jupyter-data; JUPYTER_DATA_DIR=$(CURDIR)/build/jupyter-data \
-	PYTYCHE_INITIAL_VISITORS=1000 PYTYCHE_SOCIAL_PRESSURE_ROWS=2000 $(BIN)/pytest -q $(SIDE_BY_SIDE) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=900 \
+	PYTYCHE_INITIAL_VISITORS=1000 PYTYCHE_SOCIAL_PRESSURE_ROWS=1000 $(BIN)/pytest -q $(SIDE_BY_SIDE) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=900 \
 		$(if $(PYTYCHE_HILLSTROM),,--ignore=notebooks/02_replay_hillstrom.ipynb) \
 		$(if $(PYTYCHE_SOCIAL_PRESSURE),,--ignore=notebooks/09_real_data_at_scale.ipynb) notebooks
 

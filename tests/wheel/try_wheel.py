@@ -47,9 +47,8 @@ def main(notebooks: Sequence[str]) -> None:
         check(shutil.which("node", path=env["PATH"]) is None, "Node is on the PATH")
         jupyter = str(place / "venv/bin/jupyter")
         servers = run([jupyter, "server", "extension", "list"], env, place)
-        check(
-            re.search(r"pytyche_lab.server\s.*OK", servers) is not None, "the server extension is not OK"
-        )
+        found = re.search(r"pytyche_lab.server\s.*OK", servers)
+        check(found is not None, "the server extension is not OK")
         labs = run([jupyter, "labextension", "list"], env, place)
         check(re.search(r"anywidget \S+.*enabled", labs) is not None, "anywidget is not enabled")
         seconds = [float(run([str(python), "-c", IMPORT], env, place)) for _ in range(5)]
@@ -75,7 +74,7 @@ def environment(place: Path) -> dict[str, str]:
         "HOME": str(place),
         "JUPYTER_DATA_DIR": str(place / "jupyter"),
         "PYTYCHE_INITIAL_VISITORS": "1000",
-        "PYTYCHE_SOCIAL_PRESSURE_ROWS": "2000",
+        "PYTYCHE_SOCIAL_PRESSURE_ROWS": "1000",
     }
 
 
