@@ -97,7 +97,8 @@ screenshots: setup
 	@$(BIN)/python tests/browser/chromium.py; $(BIN)/python tests/browser/screenshots.py
 
 bench: setup
-	@for part in main_job sampler peers decisions classic console cockpit; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
+	@for part in main_job sampler peers decisions classic console; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
+	@echo "== cockpit"; $(BIN)/python benchmarks/bench_cockpit.py --record
 	@for study in coverage options; do $(BIN)/python benchmarks/bench_coverage.py $$study --minutes 90 --record; done
 	@for part in policies trials intervals; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py --minutes 90 --record; done
 	@$(BIN)/python benchmarks/bench_calibration.py coverage sweep killed cluster --record

@@ -48,8 +48,8 @@ class Cockpit(LabWidget, bundle="cockpit"):
         self._views, self._experiment = views, views.experiment
         self._busy = self._problem = ""
         self._worker: threading.Thread | None = None
-        super().__init__(segments=views.tree())
-        self.observe(self._open_plan, "tab")
+        super().__init__()
+        self.observe(self._open_tab, "tab")
         self.refresh()
         if (job := self._experiment.job) is not None and not job.done():
             self.follow(job)
@@ -123,11 +123,13 @@ class Cockpit(LabWidget, bundle="cockpit"):
             return words
         return words + latest._repr_html_() + latest.analysis._repr_html_()
 
-    def _open_plan(self, _change: object = None) -> None:
-        # Its preview evaluates the posterior, so it waits until somebody looks.
-        if self.tab == "plan" and self.plan is None:
+    def _open_tab(self, _change: object = None) -> None:
+        # A preview evaluates the posterior and a tree may have hundreds of leaves, so both wait
+        # until somebody looks.
+        if self.tab in ("plan", "segments") and getattr(self, self.tab) is None:
+            made = self._views.plan() if self.tab == "plan" else self._views.tree()
             with self.publish():
-                self.set_trait("plan", self._views.plan())
+                self.set_trait(self.tab, made)
 
     def _begin(self, busy: str, start: Callable[[], Job[Round]]) -> None:
         """Start a job from a thread: its data are read before it begins, which takes a while."""

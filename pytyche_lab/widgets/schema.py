@@ -216,7 +216,7 @@ class VerdictView(TypedDict):
     per_round: Interval | None
     per_year: Interval | None
     claim: str
-    words: str
+    reason: str
 
 
 class TruthView(TypedDict):

@@ -172,6 +172,7 @@ class CockpitWidget {
       this.#mounted.delete(tab);
       if (tab === "calibration") panel.replaceChildren(calibration(state));
       else if (tab === "plan") panel.replaceChildren(h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "Working out the preview"), h("p", {}, "What each cell is expected to do is read off the latest round.")));
+      else if (tab === "segments" && state.finished > 0) panel.replaceChildren();
       else if (tab === "history") panel.replaceChildren(history(state));
       else panel.replaceChildren(this.#empty(state));
     }

@@ -121,8 +121,8 @@ function round(changes: Partial<RoundView> = {}): RoundView {
     comparisons: [comparison(PROMO, 0.268), comparison(SHIP, -0.059)],
     segments: [segment("S2", "browse_depth > 1.14 AND z1 <= 1.08", around(0.401, 0.11)), segment("S1", "browse_depth <= 1.14", around(-0.118, 0.2))],
     verdicts: [
-      { segment: "S0", called: "Everyone", arm: PROMO, verdict: "SHIP", lift: around(0.268, 0.11), per_round: around(53600, 22000), per_year: null, claim: "honest estimate", words: "SHIP 'low_promo' for everyone. <b>It lifts RPV.</b>" },
-      { segment: "S1", called: "S1", arm: PROMO, verdict: "STOP", lift: around(-0.118, 0.2), per_round: null, per_year: null, claim: "exploratory", words: "STOP." },
+      { segment: "S0", called: "Everyone", arm: PROMO, verdict: "SHIP", lift: around(0.268, 0.11), per_round: around(53600, 22000), per_year: null, claim: "honest estimate", reason: "<b>It lifts RPV.</b>" },
+      { segment: "S1", called: "S1", arm: PROMO, verdict: "STOP", lift: around(-0.118, 0.2), per_round: null, per_year: null, claim: "exploratory", reason: "It harms." },
     ],
     truth: null,
     next_cells: 3,

@@ -162,7 +162,7 @@ export interface VerdictView {
   per_round: Interval | null;
   per_year: Interval | null;
   claim: string;
-  words: string;
+  reason: string;
 }
 
 export interface TruthView {
