@@ -116,12 +116,10 @@ class Cockpit(LabWidget, bundle="cockpit"):
         return str(self._experiment.summary)
 
     def summary_html(self) -> str:
-        """The experiment so far, and its latest round as tables."""
-        latest = self._experiment.latest
+        """The experiment so far, and the round of the first tab as tables."""
+        dashboard: RoundDashboard | None = self.round
         words = "".join(f"<p>{html.escape(p)}</p>" for p in self.summary().split("\n") if p)
-        if latest is None:
-            return words
-        return words + latest._repr_html_() + latest.analysis._repr_html_()
+        return words if dashboard is None else words + dashboard.summary_html()
 
     def _open_tab(self, _change: object = None) -> None:
         # A preview evaluates the posterior and a tree may have hundreds of leaves, so both wait

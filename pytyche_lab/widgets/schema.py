@@ -274,11 +274,37 @@ class HistoryView(TypedDict):
     converged: bool
 
 
+class ClassicLiftView(TypedDict):
+    """A treatment against control by Welch's test, in this round's Control and Explore visitors.
+
+    `p_adjusted` is Holm's, for all comparisons of the round.
+    """
+
+    arm: ArmRef
+    lift: Interval
+    p_value: float | None
+    p_adjusted: float | None
+    n_control: int
+    n_treatment: int
+
+
+class ClassicView(TypedDict):
+    """The round by classical tests. `problem` is why there are none."""
+
+    level: float
+    lifts: list[ClassicLiftView]
+    problem: str
+
+
 class RoundDashboardTraits(TypedDict):
-    """Synced traits of `RoundDashboard`. The browser writes `selected_segment`."""
+    """Synced traits of `RoundDashboard`. The browser writes `selected_segment`.
+
+    `classic` is None until the browser has asked for it, after its first paint.
+    """
 
     round: RoundView
     history: list[HistoryView]
+    classic: ClassicView | None
     selected_segment: str | None
 
 

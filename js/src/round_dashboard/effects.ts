@@ -6,10 +6,12 @@ import { armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
 import { CLAIM, ruleText, segmentName, sentence } from "../shared/rules";
 import { liftTick, type Scale, scaleOver } from "../shared/scale";
-import type { ComparisonView, RoundView, SegmentView } from "../shared/schema";
+import type { ClassicView, ComparisonView, RoundView, SegmentView } from "../shared/schema";
 import { type Column, type Row, rowNode, section, stacked, table } from "../shared/table";
 import { liftDigits } from "./decision";
 
+const CLASSICAL =
+  "Welch's test of this round's Control and Explore visitors, whose arms do not depend on who they are: no model, no earlier rounds, so it is wider. Holm: p corrected for all comparisons of the round.";
 /** Rows that are there at the first paint: more than a screen holds. */
 const AT_ONCE = 24;
 /** Rows that are added in each frame after it. */
@@ -35,7 +37,7 @@ export class Effects {
     this.#selected = selected;
   }
 
-  show(round: RoundView): void {
+  show(round: RoundView, classic: ClassicView | null): void {
     const { currency, is_calibrated: calibrated, level } = round;
     const ends = [...round.comparisons.map((c) => c.lift), ...round.segments.map((s) => s.gate)].flatMap((i) => [i.low, i.high]);
     const scale = scaleOver([0, ...ends], 4);
@@ -45,7 +47,10 @@ export class Effects {
     const segment = (s: SegmentView): Line => ({ key: JSON.stringify(s), row: () => segmentRow(s, round, scale, digits, this.#selected()) });
     const words = (text: string): Line => ({ key: text, row: () => text });
     const lines: Line[] = [
-      ...round.comparisons.map((c) => ({ key: JSON.stringify(c), row: () => armRow(c, round, scale, digits) })),
+      ...round.comparisons.flatMap((c) => [
+        { key: JSON.stringify(c), row: () => armRow(c, round, scale, digits) },
+        { key: JSON.stringify(classic), row: () => classicRow(c, classic, round, scale, digits) },
+      ]),
       words(
         found.length === 1
           ? "No split pays: everyone is one segment, its strongest treatment against control"
@@ -117,6 +122,33 @@ function armRow(c: ComparisonView, round: RoundView, scale: Scale, digits: numbe
       stacked(f.signedMoney(c.lift.mean, currency, digits), f.signedRange(c.lift, digits)),
       [f.probability(c.p_positive), h("span", { class: "sub" }, "P(lift > 0)")],
       [h("span", { class: "cl" }, sentence(c.claim)), h("span", { class: "sub" }, settled(c))],
+    ],
+  };
+}
+
+/** The same comparison without the model. Its place is kept until Python has worked it out. */
+function classicRow(c: ComparisonView, classic: ClassicView | null, round: RoundView, scale: Scale, digits: number): Row {
+  const { currency } = round;
+  const name = h("span", { class: "sub ind" }, definition("Classical test", CLASSICAL));
+  const found = classic?.lifts.find((lift) => lift.arm.name === c.arm.name);
+  if (!found) {
+    const why = classic === null ? "" : classic.problem || "fewer than two visitors to compare";
+    return { class: "classic", cells: [[name], [], [glyph({ arm: c.arm, scale, zero: true, calibrated: true, label: `${c.arm.name}, classical test: not known` })], [f.UNKNOWN], [h("span", { class: "sub" }, why)], []] };
+  }
+  const [mean, bounds] = f.liftFigures(found.lift, currency, digits);
+  const label = `${c.arm.name}, classical test: ${mean} ${bounds}, ${f.share(classic?.level ?? 0)} interval`;
+  // The scale is the model's: a much wider interval would press all others together.
+  const inside = (...values: number[]) => values.every((value) => Math.abs(scale.at(value) - 50) <= 50);
+  const drawn = inside(found.lift.low, found.lift.high) ? { interval: found.lift } : { observed: inside(found.lift.mean) ? found.lift.mean : null };
+  return {
+    class: "classic",
+    cells: [
+      [name],
+      [],
+      [glyph({ arm: c.arm, scale, zero: true, ...drawn, calibrated: true, label })],
+      stacked(mean, bounds, false),
+      [f.pValue(found.p_value), h("span", { class: "sub" }, `Holm ${f.pValue(found.p_adjusted).replace("p ", "")}`)],
+      [h("span", { class: "sub" }, `${f.share(classic?.level ?? 0)}, ${f.count(found.n_treatment)} vs ${f.count(found.n_control)}`)],
     ],
   };
 }

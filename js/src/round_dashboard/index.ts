@@ -153,7 +153,7 @@ class Dashboard {
     void segments; // the table compares its own
     const whole = JSON.stringify(rest);
     this.#root.setAttribute("aria-label", `${round.title}, round ${round.number}`);
-    this.#effects.show(round);
+    this.#effects.show(round, this.#model.get("classic"));
     const all: [key: string, build: () => (HTMLElement | null)[]][] = [
       [whole, () => [header(round), lamps(round.health), ...notes(round), decision(round), cells(round)]],
       ["", () => [this.#effects.el]],
@@ -193,7 +193,14 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
   });
   keepKeys(root);
   const view = new Dashboard(root, model);
-  const redraw = () => view.draw();
+  // Python starts the classical tests when the rest is painted.
+  const ask = () => {
+    if (model.get("classic") === null) requestAnimationFrame(() => setTimeout(() => model.send({ kind: "classic" })));
+  };
+  const redraw = () => {
+    view.draw();
+    ask();
+  };
   const select = (id: string | null) => {
     model.set("selected_segment", id);
     model.save_changes();
@@ -211,6 +218,7 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
   });
   cleanup.onChange(model, "round", redraw);
   cleanup.onChange(model, "history", redraw);
+  cleanup.onChange(model, "classic", redraw);
   cleanup.onChange(model, "selected_segment", () => mark(root, model.get("selected_segment")));
   el.append(root);
   cleanup.add(() => root.remove());

@@ -214,9 +214,25 @@ export interface HistoryView {
   converged: boolean;
 }
 
+export interface ClassicLiftView {
+  arm: ArmRef;
+  lift: Interval;
+  p_value: number | null;
+  p_adjusted: number | null;
+  n_control: number;
+  n_treatment: number;
+}
+
+export interface ClassicView {
+  level: number;
+  lifts: ClassicLiftView[];
+  problem: string;
+}
+
 export interface RoundDashboardTraits {
   round: RoundView;
   history: HistoryView[];
+  classic: ClassicView | null;
   selected_segment: string | null;
 }
 
