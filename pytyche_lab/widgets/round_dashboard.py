@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import traitlets as t
 
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.classic_snapshot import classic_table, classic_view
 from pytyche_lab.widgets.lab_widget import LabWidget
+from pytyche_lab.widgets.schema import ClassicView
 from pytyche_lab.widgets.snapshots import history_view, round_view
 
 
@@ -69,12 +70,11 @@ class RoundDashboard(LabWidget, bundle="round_dashboard"):
 
     def summary_html(self) -> str:
         """The round and its analysis as tables, with the classical tests once they are known."""
-        known = (
-            classic_table(self.classic, self._finished.plan.arms[0]).html()
-            if self.classic is not None and self.classic["lifts"]
-            else ""
-        )
-        return self._finished._repr_html_() + self._finished.analysis._repr_html_() + known
+        tables = self._finished._repr_html_() + self._finished.analysis._repr_html_()
+        known = cast("ClassicView | None", self.classic)
+        if known is None or not known["lifts"]:
+            return tables
+        return tables + classic_table(known, self._finished.plan.arms[0]).html()
 
     @property
     def _is_whole(self) -> bool:

@@ -3,16 +3,12 @@
 import { Asker } from "../shared/ask";
 import { type Child, h, keepKeys, setText } from "../shared/dom";
 import * as f from "../shared/format";
+import { type Host } from "../shared/host";
 import { chip, note, statusIcon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
 import type { CockpitTraits, CockpitView, Tab } from "../shared/schema";
 import { calibration } from "./calibration";
 import { history } from "./history";
-
-/** The part of anywidget's host that places one widget in another (0.11 and later). */
-export interface Host {
-  getWidget(reference: string): Promise<{ render(view: { el: HTMLElement; signal: AbortSignal }): Promise<unknown> | unknown }>;
-}
 
 /** A kernel that lives answers in milliseconds, and does so while a cell blocks. */
 const SILENCE_MS = 8_000;

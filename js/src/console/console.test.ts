@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
+import type { Host } from "../shared/host";
 import type { AnalysisView, ConsoleTraits, ExperimentDetail, ExperimentSummary, PageView } from "../shared/schema";
 import console_ from "./index";
 import { checkWeights, scaled } from "./weights";
@@ -121,11 +122,11 @@ class Registry {
   readonly #abort = new AbortController();
   #read = 0;
 
-  constructor(page: PageView, projectId: string | null = null) {
+  constructor(page: PageView, projectId: string | null = null, host?: Host) {
     this.model = new FakeModel<ConsoleTraits>({ page, project_id: projectId });
     this.answers.set("GET /experiments", [200, page]);
     document.body.append(this.el);
-    console_.render({ model: this.model, el: this.el, signal: this.#abort.signal });
+    console_.render({ model: this.model, el: this.el, signal: this.#abort.signal, ...(host ? { host } : {}) });
   }
 
   get asked(): Asked[] {
@@ -168,8 +169,8 @@ function type(field: HTMLInputElement, text: string): void {
 }
 
 let opened: Registry[] = [];
-function open(page: PageView, projectId: string | null = null): Registry {
-  const registry = new Registry(page, projectId);
+function open(page: PageView, projectId: string | null = null, host?: Host): Registry {
+  const registry = new Registry(page, projectId, host);
   opened.push(registry);
   return registry;
 }
@@ -248,6 +249,30 @@ describe("the list", () => {
     c.button("Next").click();
     await c.settle();
     expect(c.asked.at(-1)!.query["offset"]).toBe("20");
+  });
+
+  it("opens an adaptive experiment in its cockpit, and leads back", async () => {
+    const host: Host = { getWidget: (reference) => Promise.resolve({ render: ({ el }) => el.append(`[${reference}]`) }) };
+    const one = summary({ type: "adaptive", name: HOSTILE });
+    const c = open(pageOf(one), null, host);
+    await c.settle();
+    c.answers.set(`OPEN /experiments/${one.id}`, [200, { reference: "anywidget:c" }]);
+    c.button("Open").click();
+    await c.settle();
+    expect(c.el.textContent).toContain("[anywidget:c]");
+    c.button("All experiments").click();
+    await c.settle();
+    expect(c.el.textContent).not.toContain("[anywidget:c]");
+    c.answers.set(`OPEN /experiments/${one.id}`, [409, { message: "Its rounds were not kept.", reason: "cannot_open" }]);
+    c.button("Open").click();
+    await c.settle();
+    expect(c.el.textContent).toContain("Its rounds were not kept.");
+  });
+
+  it("offers the tutorial where there is nothing yet", async () => {
+    const c = open(pageOf());
+    await c.settle();
+    expect(c.test("tutorial").textContent).toContain("%pytyche lab tutorial");
   });
 
   it("says what an empty registry is for", async () => {
