@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 from pytyche_lab.server.shapes import (
     AnalysisView,
+    DetectableView,
     ErrorView,
     ExperimentDetail,
     ExperimentKind,
@@ -665,6 +666,7 @@ ROOTS = (
     ExperimentDetail,
     AnalysisView,
     WeightHistoryView,
+    DetectableView,
     ErrorView,
 )
 

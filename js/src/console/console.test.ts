@@ -269,6 +269,20 @@ describe("the list", () => {
     expect(c.el.textContent).toContain("Its rounds were not kept.");
   });
 
+  it("says in the form what the test can find", async () => {
+    const c = open(pageOf());
+    await c.settle();
+    c.button("New experiment").click();
+    expect(c.test("finds").textContent).toContain("With planned visitors");
+    c.answers.set("GET /detectable", [200, { rise: 0.009, relative: 0.18, power: 0.8 }]);
+    type(c.test("baseline") as HTMLInputElement, "5");
+    type(c.el.querySelector<HTMLInputElement>('[placeholder="no planned end"]')!, "20,000");
+    vi.advanceTimersByTime(300);
+    await c.settle();
+    expect(c.asked.at(-1)!.query).toEqual({ baseline: "0.05", visitors: "20000", weights: "50,50" });
+    expect(c.test("finds").textContent).toBe("Finds a lift of 18.0% or more (5.00% to 5.90%) with probability 80%.");
+  });
+
   it("offers the tutorial where there is nothing yet", async () => {
     const c = open(pageOf());
     await c.settle();

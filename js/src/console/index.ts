@@ -4,7 +4,7 @@ import { type Child, h, keepKeys } from "../shared/dom";
 import { icon, note } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
 import { type Host, placed } from "../shared/host";
-import type { ConsoleTraits, ExperimentDetail, PageView, WeightHistoryView } from "../shared/schema";
+import type { ConsoleTraits, DetectableView, ExperimentDetail, PageView, WeightHistoryView } from "../shared/schema";
 import { type Ask, askKernel, type Query } from "./api";
 import { drawer } from "./drawer";
 import { type Draft, form } from "./form";
@@ -179,7 +179,7 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
     header.hidden = editing !== null || cockpit !== null;
     const key = root.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset["key"] : undefined;
     let nodes: Child[] = [];
-    if (editing !== null) nodes = [form(editing.start, { save, discard: () => { editing = null; draw(true); } })];
+    if (editing !== null) nodes = [form(editing.start, { save, detectable: (query) => ask<DetectableView>("GET", "/detectable", query), discard: () => { editing = null; draw(true); } })];
     else if (cockpit !== null) nodes = cockpitView(cockpit);
     else if (page !== null) nodes = detail === null ? listView(page) : drawerView(page, detail);
     else if (message !== "") nodes = [note("bad", "The registry does not answer.", message)];

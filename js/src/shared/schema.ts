@@ -638,6 +638,12 @@ export interface WeightHistoryView {
   periods: WeightsView[];
 }
 
+export interface DetectableView {
+  rise: number | null;
+  relative: number | null;
+  power: number;
+}
+
 export interface ErrorView {
   message: string;
   reason: string | null;
