@@ -56,6 +56,7 @@ def test_a_round_is_run_and_read_from_the_cockpit(notebook: Open, shots: Path) -
     first.get_by_test_id("run").click()
     expect(first.get_by_test_id("fit-progress")).to_be_visible(timeout=30_000)
     expect(second.get_by_test_id("fit-progress")).to_be_visible()
+    assert violations(opened.page, "[data-testid=fit-progress]") == []
     expect(first.get_by_test_id("verdict")).to_be_visible(timeout=FIT_MS)
     expect(second.get_by_test_id("verdict")).to_be_visible()
     assert opened.page.evaluate("() => window.hacked") is None
@@ -74,9 +75,11 @@ def test_a_round_is_run_and_read_from_the_cockpit(notebook: Open, shots: Path) -
     opened.page.set_viewport_size({"width": 1280, "height": 2200})
     for theme in ("Light", "Dark"):
         opened.set_theme(f"JupyterLab {theme}")
-        for tab in ("round", "segments", "calibration", "history"):
+        for tab in ("round", "plan", "segments", "calibration", "history"):
             first.get_by_test_id(f"tab-{tab}").click()
             expect(first.get_by_test_id(f"panel-{tab}")).to_be_visible()
+            if tab == "plan":
+                expect(first.get_by_test_id("cell-plan")).to_be_visible(timeout=60_000)
             opened.page.wait_for_timeout(150)
             first.screenshot(path=shots / f"cockpit-{tab}-{theme.lower()}.png")
             assert violations(opened.page, "[data-testid=cockpit]") == []

@@ -100,7 +100,7 @@ class CockpitWidget {
       run.toggleAttribute("disabled", state.fitting || state.busy !== "");
       actions.push(run);
     } else {
-      const choice = h("select", { class: "pt-in frames", "aria-label": `Data frame with the visitors of round ${next}`, "data-testid": "frame" }, ...state.frames.map((name) => h("option", { value: name }, name)));
+      const choice = h("select", { class: "pt-in frames", "aria-label": `Data frame with the visitors of round ${next}`, "data-testid": "frame" }, ...state.frames.map((name) => h("option", { value: name }, name)), state.frames.length === 0 && h("option", { value: "", disabled: true, selected: true }, "no data frame yet"));
       // New frames are made in cells all the time: the list is as of this moment.
       choice.addEventListener("focus", () => this.#model.send({ kind: "look" }), { once: true });
       const observe = act(`Observe round ${next}`, "primary", "observe", () => this.#ask({ kind: "observe", frame: choice.value }));
