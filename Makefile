@@ -152,7 +152,8 @@ screenshots: setup
 	@$(BIN)/python tests/browser/chromium.py; $(BIN)/python tests/browser/screenshots.py
 
 bench: setup
-	@for part in main_job sampler peers decisions classic console cockpit release; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
+	@for part in main_job sampler peers decisions classic console release; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py; done
+	@for part in cockpit trust; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py --record; done
 	@for study in coverage options; do $(BIN)/python benchmarks/bench_coverage.py $$study --minutes 90 --record; done
 	@for part in policies trials intervals; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py --minutes 90 --record; done
 	@$(BIN)/python benchmarks/bench_calibration.py coverage sweep killed cluster --record

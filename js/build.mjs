@@ -8,6 +8,7 @@ const WIDGETS = [
   "cell_plan",
   "cockpit",
   "console",
+  "console_page",
   "fit_progress",
   "round_dashboard",
   "segment_tree",

@@ -1,16 +1,17 @@
 """The extension's application and its handlers. Every handler needs the server's credentials."""
 
 import asyncio
+import html
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
 import tornado.web
 from jupyter_server.auth.decorator import authorized
-from jupyter_server.base.handlers import APIHandler
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.extension.handler import ExtensionHandlerMixin
-from traitlets import Unicode
+from traitlets import Unicode, default
 
 from pytyche_engine.store.registry import Registry
 from pytyche_lab.registry import data_folder, registry_url
@@ -81,8 +82,49 @@ class ConsoleHandler(ExtensionHandlerMixin, APIHandler):
         await (self.finish() if given.content is None else self.finish(given.content))
 
 
+class PageHandler(ExtensionHandlerMixin, JupyterHandler):
+    """``GET /pytyche-lab/console``: the console as a page, for people who are logged in.
+
+    ``?project_id=`` shows one project.
+    """
+
+    auth_resource = "pytyche_lab"
+
+    @property
+    def content_security_policy(self) -> str:
+        """Only what this server sends may run on the page, and ask only this server."""
+        # Bars are as wide as their share: widths are set as styles of elements.
+        own = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'"
+        return f"{super().content_security_policy}; {own}; connect-src 'self'; base-uri 'none'"
+
+    @tornado.web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer the page; without credentials, the way to log in."""
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        told = {
+            "script": self.static_url("console_page.js"),
+            "style": self.static_url("console_page.css"),
+            "base": self.base_url,
+            "xsrf": self.xsrf_token.decode(),
+            "project": self.get_query_argument("project_id", ""),
+        }
+        await self.finish(_PAGE.format(**{k: html.escape(str(v)) for k, v in told.items()}))
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Experiments</title>
+<meta name="viewport" content="width=device-width">
+<link rel="stylesheet" href="{style}"></head>
+<body><main data-base="{base}" data-xsrf="{xsrf}" data-project="{project}">
+<noscript>The console needs JavaScript.</noscript></main>
+<script type="module" src="{script}"></script></body></html>
+"""
+
+
 class PytycheLabExtension(ExtensionApp):
-    """Serves the console's API and the version."""
+    """Serves the console, its API and the version."""
 
     name = "pytyche_lab"
 
@@ -90,6 +132,10 @@ class PytycheLabExtension(ExtensionApp):
         help="The registry's database, e.g. postgresql://user@host/name. By default what the "
         "variable PYTYCHE_REGISTRY names, else a SQLite file in Jupyter's data folder."
     ).tag(config=True)
+
+    @default("static_paths")
+    def _built(self) -> list[str]:
+        return [str(Path(__file__).parents[1] / "static")]
 
     @cached_property
     def registry(self) -> Registry:
@@ -99,4 +145,5 @@ class PytycheLabExtension(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Add the routes; called by the server."""
         self.handlers.append((r"/pytyche-lab/version", VersionHandler))
+        self.handlers.append((r"/pytyche-lab/console", PageHandler))
         self.handlers.append((rf"{ROOT}/.*", ConsoleHandler))

@@ -19,6 +19,9 @@ _QUERY: dict[str, dict[str, Any]] = {
     "project_id": {"type": "string", "minLength": 1, "maxLength": 100},
     "status": {"type": "string", "enum": ["draft", "running", "stopped"]},
     "search": {"type": "string", "maxLength": 200},
+    "baseline": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    "visitors": {"type": "integer", "minimum": 1, "maximum": 10**15},
+    "weights": {"type": "string", "maxLength": 1000, "examples": ["0.5,0.5"]},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50},
     "offset": {"type": "integer", "minimum": 0, "maximum": 10**9, "default": 0},
 }

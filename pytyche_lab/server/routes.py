@@ -1,6 +1,7 @@
 """The routes of the console's API as functions of plain requests, for HTTP and widgets alike."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -220,6 +221,24 @@ def _observe(registry: Registry, request: Request, experiment_id: str) -> shapes
     return views.receipt_view(deliver_sums(registry, experiment_id, sums, who, kind=kind, key=key))
 
 
+def _detectable(_registry: Registry, request: Request, _id: str) -> shapes.DetectableView:
+    from pytyche_engine.classic.power import detectable_rise
+
+    query, power = request.query, 0.8
+    try:
+        baseline, visitors = float(query["baseline"]), int(query["visitors"])
+        weights = [float(part) for part in query["weights"].split(",")]
+    except (KeyError, ValueError):
+        _bad("Give baseline (a rate), visitors (a whole number) and weights (as 0.5,0.5).")
+    rise = detectable_rise(baseline, visitors, weights, power=power)
+    relative = math.nan if rise is None else rise / baseline
+    return {
+        "rise": rise,
+        "relative": relative if math.isfinite(relative) else None,
+        "power": power,
+    }
+
+
 def _plan(registry: Registry, request: Request, experiment_id: str) -> shapes.PlanView:
     experiment = serve_plan(registry, experiment_id, request.query.get("project_id"))
     if experiment.type == "adaptive":
@@ -247,6 +266,9 @@ _ALL = f"{ROOT}/experiments"
 _ONE = f"{_ALL}/{{id}}"
 _DETAIL = shapes.ExperimentDetail
 ROUTES = (
+    Route("GET", f"{ROOT}/detectable", "What a planned test of conversion can find",
+          _detectable, shapes.DetectableView, query=("baseline", "visitors", "weights"),
+          errors=(400, 422)),
     Route("GET", _ALL, "List experiments, newest first", _list, shapes.PageView,
           query=("status", "search", "limit", "offset"), errors=(400,)),
     Route("POST", _ALL, "Create a draft", _create, _DETAIL, "NewExperiment",

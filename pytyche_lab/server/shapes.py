@@ -239,6 +239,18 @@ class ReceiptView(TypedDict):
     digest: str
 
 
+class DetectableView(TypedDict):
+    """The smallest rise of control's rate that a test finds with this probability.
+
+    It is the difference in rates, and the same as a share of control's; null where no rise
+    would be found.
+    """
+
+    rise: float | None
+    relative: float | None
+    power: float
+
+
 class ErrorView(TypedDict):
     """What is wrong, and its kind."""
 

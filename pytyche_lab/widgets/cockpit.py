@@ -48,8 +48,8 @@ class Cockpit(LabWidget, bundle="cockpit"):
         self._views, self._experiment = views, views.experiment
         self._busy = self._problem = ""
         self._worker: threading.Thread | None = None
-        super().__init__(segments=views.tree())
-        self.observe(self._open_plan, "tab")
+        super().__init__()
+        self.observe(self._open_tab, "tab")
         self.refresh()
         if (job := self._experiment.job) is not None and not job.done():
             self.follow(job)
@@ -116,18 +116,18 @@ class Cockpit(LabWidget, bundle="cockpit"):
         return str(self._experiment.summary)
 
     def summary_html(self) -> str:
-        """The experiment so far, and its latest round as tables."""
-        latest = self._experiment.latest
+        """The experiment so far, and the round of the first tab as tables."""
+        dashboard: RoundDashboard | None = self.round
         words = "".join(f"<p>{html.escape(p)}</p>" for p in self.summary().split("\n") if p)
-        if latest is None:
-            return words
-        return words + latest._repr_html_() + latest.analysis._repr_html_()
+        return words if dashboard is None else words + dashboard.summary_html()
 
-    def _open_plan(self, _change: object = None) -> None:
-        # Its preview evaluates the posterior, so it waits until somebody looks.
-        if self.tab == "plan" and self.plan is None:
+    def _open_tab(self, _change: object = None) -> None:
+        # A preview evaluates the posterior and a tree may have hundreds of leaves, so both wait
+        # until somebody looks.
+        if self.tab in ("plan", "segments") and getattr(self, self.tab) is None:
+            made = self._views.plan() if self.tab == "plan" else self._views.tree()
             with self.publish():
-                self.set_trait("plan", self._views.plan())
+                self.set_trait(self.tab, made)
 
     def _begin(self, busy: str, start: Callable[[], Job[Round]]) -> None:
         """Start a job from a thread: its data are read before it begins, which takes a while."""

@@ -84,8 +84,7 @@ class LabWidget(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:  # closed
             return {"text/plain": self.summary(), "text/html": self.summary_html()}
-        data, metadata = bundle
-        data["text/plain"] = self.summary()
+        data, metadata = bundle  # its text/plain is repr(self)
         data["text/html"] = self.summary_html()
         return data, metadata
 

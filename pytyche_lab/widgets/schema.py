@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 from pytyche_lab.server.shapes import (
     AnalysisView,
+    DetectableView,
     ErrorView,
     ExperimentDetail,
     ExperimentKind,
@@ -216,7 +217,7 @@ class VerdictView(TypedDict):
     per_round: Interval | None
     per_year: Interval | None
     claim: str
-    words: str
+    reason: str
 
 
 class TruthView(TypedDict):
@@ -274,11 +275,37 @@ class HistoryView(TypedDict):
     converged: bool
 
 
+class ClassicLiftView(TypedDict):
+    """A treatment against control by Welch's test, in this round's Control and Explore visitors.
+
+    `p_adjusted` is Holm's, for all comparisons of the round.
+    """
+
+    arm: ArmRef
+    lift: Interval
+    p_value: float | None
+    p_adjusted: float | None
+    n_control: int
+    n_treatment: int
+
+
+class ClassicView(TypedDict):
+    """The round by classical tests. `problem` is why there are none."""
+
+    level: float
+    lifts: list[ClassicLiftView]
+    problem: str
+
+
 class RoundDashboardTraits(TypedDict):
-    """Synced traits of `RoundDashboard`. The browser writes `selected_segment`."""
+    """Synced traits of `RoundDashboard`. The browser writes `selected_segment`.
+
+    `classic` is None until the browser has asked for it, after its first paint.
+    """
 
     round: RoundView
     history: list[HistoryView]
+    classic: ClassicView | None
     selected_segment: str | None
 
 
@@ -639,6 +666,7 @@ ROOTS = (
     ExperimentDetail,
     AnalysisView,
     WeightHistoryView,
+    DetectableView,
     ErrorView,
 )
 

@@ -231,7 +231,7 @@ def _verdict(v: Verdict, finished: Round) -> VerdictView:
         "per_round": None if worth.per_round is None else interval(worth.per_round),
         "per_year": None if worth.per_year is None else interval(worth.per_year),
         "claim": v.claim_level.label,
-        "words": v.sentence(finished.currency),
+        "reason": " ".join(filter(None, (v.recommendation.reason, v.changed))),
     }
 
 

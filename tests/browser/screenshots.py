@@ -19,8 +19,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 import pytyche_lab as pt
 from pytyche_engine.jobs import Stage
-from pytyche_lab.experiments import Experiment
-from pytyche_lab.widgets import FitProgress
+from pytyche_lab.experiments import LabExperiment
+from pytyche_lab.widgets import FitProgress, RoundDashboard
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "screenshots"
@@ -48,7 +48,7 @@ def source() -> Any:
     )
 
 
-def experiment() -> Experiment:
+def experiment() -> LabExperiment:
     """Two finished rounds; fitted only if they are not there yet."""
     kept, shown = SHOTS / "experiment", SHOTS / "shown"
     if not kept.exists():
@@ -112,6 +112,15 @@ def sampling() -> FitProgress:
     return widget
 
 
+def tested(view: RoundDashboard) -> RoundDashboard:
+    """The dashboard once the classical tests are there: on a page without a kernel none asks."""
+    view.asked({"kind": "classic"})
+    deadline = time.monotonic() + 300
+    while view.classic is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return view
+
+
 def take(browser: Browser, name: str, build: Callable[[], Any]) -> None:
     page = browser.new_page()
     for theme, width in VARIANTS:
@@ -154,7 +163,9 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=path, args=[*sandbox, "--disable-gpu", "--no-first-run"]
         )
-        take(browser, "round-dashboard", exp.dashboard)
+        dashboard = tested(exp.dashboard())
+        tested(exp.lab().round)
+        take(browser, "round-dashboard", lambda: dashboard)
         take(browser, "segment-tree", exp.tree)
         take(browser, "cell-plan", exp.editor)
         take(browser, "fit-progress", lambda: progress)

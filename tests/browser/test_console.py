@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import Open
 from lab import jupyter_lab
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
+from test_cockpit import violations
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 
@@ -93,3 +94,26 @@ def test_a_test_from_draft_to_stop(notebook: Open, lab: tuple[str, str, Path], s
     assert opened.page.evaluate("() => window.hacked") is None
     assert console.locator("img").count() == 0
     assert opened.page.locator(".jp-Notebook .jp-Cell").count() == 1, "a key inserted a cell"
+
+
+def test_the_servers_page_is_the_same_console(
+    browser: Browser, lab: tuple[str, str, Path], shots: Path
+) -> None:
+    address, token, _ = lab
+    variants = [{"name": n, "traffic_weight": 0.5} for n in ("control", HOSTILE)]
+    post(address, token, "", {"name": f"page {HOSTILE}", "variants": variants})
+    for scheme in ("light", "dark"):
+        page = browser.new_page(color_scheme=scheme)
+        refused: list[str] = []
+        page.on("console", lambda m, to=refused: to.append(m.text) if m.type == "error" else None)
+        page.goto(f"{address}/pytyche-lab/console?token={token}")
+        console = page.get_by_test_id("console")
+        row = console.locator("tr", has_text="page <img")
+        if scheme == "light":
+            row.get_by_role("button", name="Launch").click()
+        expect(row.get_by_text("Running")).to_be_visible()
+        page.screenshot(path=shots / f"console-page-{scheme}.png")
+        assert violations(page, "main") == []
+        assert [text for text in refused if "favicon" not in text] == []
+        assert console.locator("img").count() == 0
+        page.close()

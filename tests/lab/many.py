@@ -1,6 +1,6 @@
 """An experiment with many segments and rounds, without a fit, for what only shows them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +8,17 @@ from rounds import ARMS, estimate, finished_round
 
 from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.effects import GroupDraws
+from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.rules import Clause, Rule, Threshold
+from pytyche_engine.contracts.verdicts import Verdict, Worth
 from pytyche_engine.experiment.round import Round
 from pytyche_lab.experiments import LabExperiment, sequential_experiment
+
+N_DRAWS = 600
+
+
+def worth(lift: Estimate) -> Worth:
+    return Worth(lift, per_round=lift, per_year=None)
 
 
 def leaves(n: int, clauses: tuple[Clause, ...] = ()) -> Iterator[Rule]:
@@ -37,15 +45,33 @@ def round_with(n_segments: int, index: int) -> Round:
         )
         for i, rule in enumerate(leaves(n_segments))
     )
-    draws = GroupDraws(
-        ARMS,
-        tuple(s.id for s in found),
-        np.ones(n_segments),
-        np.zeros(0, dtype=int),
-        *(np.zeros((0, n_segments, 3)) for _ in range(4)),
+    search = replace(
+        done.analysis.search, segments=found, draws=draws_of([s.id for s in found], rng)
     )
-    search = replace(done.analysis.search, segments=found, draws=draws)
-    return replace(done, analysis=replace(done.analysis, search=search))
+    groups = [done.analysis.everyone.id, *(s.id for s in found)]
+    verdicts = tuple(
+        Verdict(s, replace(done.analysis.recommendation, treatment=arm), worth(s.gates[arm]), "")
+        for s in (done.analysis.everyone, *found)
+        for arm in ARMS[1:]
+    )
+    analysis = replace(done.analysis, search=search, draws=draws_of(groups, rng), verdicts=verdicts)
+    return replace(done, analysis=analysis)
+
+
+def draws_of(groups: Sequence[str], rng: np.random.Generator) -> GroupDraws:
+    """As many draws as a fit keeps, of lifts that do not settle anything."""
+    rpv = 2.5 + 0.2 * rng.normal(size=(N_DRAWS, len(groups), len(ARMS)))
+    lift = rpv - rpv[:, :, :1]
+    return GroupDraws(
+        arms=ARMS,
+        groups=tuple(groups),
+        size=np.full(len(groups), 1_000.0),
+        chain=np.arange(N_DRAWS) % 4,
+        conversion=rpv / 25,
+        rpv=rpv,
+        conversion_part=0.7 * lift,
+        severity_part=0.3 * lift,
+    )
 
 
 def experiment(n_segments: int, n_rounds: int) -> LabExperiment:

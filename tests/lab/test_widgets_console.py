@@ -1,5 +1,6 @@
 """The console's widget: what it asks, and what a reader without a kernel sees."""
 
+import time
 from typing import Any
 
 import pytest
@@ -59,3 +60,31 @@ def test_without_a_kernel_it_is_a_table() -> None:
     data, _ = console._repr_mimebundle_()
     assert "<img" not in data["text/html"]
     assert "&lt;img" in data["text/html"]
+
+
+def opened(console: Console, sent: list[dict[str, Any]], experiment_id: str) -> dict[str, Any]:
+    path = f"/experiments/{experiment_id}"
+    console._on_message(None, {"id": 3, "method": "OPEN", "path": path}, [])
+    deadline = time.monotonic() + 60
+    while not sent and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return sent.pop()
+
+
+def test_an_adaptive_experiment_opens_in_its_cockpit(sent: list[dict[str, Any]]) -> None:
+    pt.sequential_experiment(schedule=[600], treatments=["control", "b"], name="promo")
+    console = pt.console()
+    one = console.page["experiments"][0]["id"]
+    first = opened(console, sent, one)
+    assert first["status"] == 200
+    assert first["content"]["reference"].startswith("anywidget:")
+    assert opened(console, sent, one)["content"] == first["content"]
+
+
+def test_what_has_no_cockpit_says_so(sent: list[dict[str, Any]]) -> None:
+    LocalClient().create("a test", variants={"control": 0.5, "b": 0.5})
+    console = pt.console()
+    said = opened(console, sent, console.page["experiments"][0]["id"])
+    assert said["status"] == 409
+    assert "no cockpit" in said["content"]["message"]
+    assert opened(console, sent, "f" * 32)["status"] == 409

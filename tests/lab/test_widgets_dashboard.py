@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,9 @@ from pytyche_engine.contracts.health import (
 from pytyche_engine.contracts.rules import Threshold
 from pytyche_engine.decisions import traffic_split
 from pytyche_engine.experiment import Round
+from pytyche_engine.experiment.classic_check import classic_check
 from pytyche_lab.widgets import RoundDashboard
+from pytyche_lab.widgets.classic_snapshot import classic_view
 from pytyche_lab.widgets.snapshots import history_view, round_view
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -220,3 +223,30 @@ def test_the_widgets_package_is_imported_lazily():
         "assert 'SegmentTree' in dir(w)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_classical_tests_are_those_of_the_engine_and_wait_until_asked() -> None:
+    view = RoundDashboard(finished_round(0))
+    assert view.classic is None
+    view.asked({"kind": "classic"})
+    deadline = time.monotonic() + 30
+    while view.classic is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    check = classic_check([finished_round(0)])
+    expected = [row for row in check.rows if row.metric == "revenue per visitor"]
+    assert [found["p_value"] for found in view.classic["lifts"]] == [r.p_value for r in expected]
+    assert [found["lift"]["mean"] for found in view.classic["lifts"]] == [
+        row.lift.mean for row in expected
+    ]
+    assert "classical test" in view.summary_html()
+    view.show(finished_round(1), [finished_round(0)])
+    assert view.classic is None
+    assert "classical test" not in view.summary_html()
+
+
+def test_what_cannot_be_tested_is_said_in_words() -> None:
+    done = finished_round(0)
+    lost = replace(done.observations, arm=np.ones_like(done.observations.arm))
+    said = classic_view([replace(done, observations=lost)])
+    assert said["lifts"] == []
+    assert "no treatment" in said["problem"] or "'control'" in said["problem"]

@@ -25,6 +25,7 @@ from pytyche_engine.classic.metrics import RevenueMetric as RevenueMetric
 from pytyche_engine.classic.moments import Moments as Moments
 from pytyche_engine.classic.normal_prior import NormalPosterior as NormalPosterior
 from pytyche_engine.classic.power import PowerPlan as PowerPlan
+from pytyche_engine.classic.power import detectable_rise as detectable_rise
 from pytyche_engine.classic.power import duration_days as duration_days
 from pytyche_engine.classic.power import plan_means as plan_means
 from pytyche_engine.classic.power import plan_rates as plan_rates

@@ -1,8 +1,10 @@
 """How many visitors an experiment needs, and what it can find."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from pytyche_engine.classic.contrast import ArmEstimate
@@ -150,6 +152,48 @@ def plan_rates(
     pooled = (1 - q) * c + q * t
     sd_c, sd_t, sd_null = (float(np.sqrt(p * (1 - p))) for p in (c, t, pooled))
     return PowerPlan(sd_c, sd_t, sd_null, alpha, treatment_share)
+
+
+def detectable_rise(
+    baseline: float,
+    visitors: float,
+    weights: Sequence[float],
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> float | None:
+    """The smallest rise of a rate that a test of several variants finds with a probability.
+
+    It is that of the treatment with the fewest visitors. alpha is shared by the treatments
+    (Bonferroni; Holm finds at least as much).
+
+    Args:
+        baseline: control's rate.
+        visitors: of all variants together.
+        weights: the variants' shares of visitors, control first; their sum does not matter.
+        alpha: probability of a false positive in any comparison.
+        power: the probability.
+
+    Returns:
+        The difference in rates; None where not even a rate of 1 would be found.
+
+    Raises:
+        DesignError: if an argument is out of range.
+    """
+    _between("baseline", baseline)
+    _between("alpha", alpha)
+    if len(weights) < 2 or not all(np.isfinite(w) and w > 0 for w in weights) or not visitors > 0:
+        raise DesignError("Give two variants or more, weights above 0, and visitors above 0.")
+    treatment, total = min(weights[1:]), sum(weights)
+    both = visitors * (weights[0] + treatment) / total
+    share, each = treatment / (weights[0] + treatment), alpha / (len(weights) - 1)
+
+    def lacking(effect: float) -> float:
+        plan = plan_rates(baseline, effect, alpha=each, treatment_share=share)
+        return effect - plan.mde(both, power)
+
+    most = (1 - 1e-9) * (1 - baseline)
+    return None if lacking(most) < 0 else float(brentq(lacking, 0.0, most))
 
 
 def duration_days(

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -193,6 +194,10 @@ class Rule:
         return " and ".join(clause.to_python() for clause in self.clauses) or "True"
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property  # views of hundreds of segments over many rounds ask again and again
+    def _text(self) -> str:
         return " AND ".join(map(str, self.clauses)) or "everyone"
 
     @classmethod

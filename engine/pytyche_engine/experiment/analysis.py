@@ -81,12 +81,16 @@ class RoundAnalysis:
             name = names.get(segment.id, "")
             return segment if segment.name == name else replace(segment, name=name)
 
+        def about(verdict: Verdict) -> Verdict:
+            segment = called(verdict.segment)
+            return verdict if segment is verdict.segment else replace(verdict, segment=segment)
+
         return replace(
             self,
             everyone=called(self.everyone),
             search=replace(self.search, segments=tuple(map(called, self.search.segments))),
             registered=tuple(map(called, self.registered)),
-            verdicts=tuple(replace(v, segment=called(v.segment)) for v in self.verdicts),
+            verdicts=tuple(map(about, self.verdicts)),
         )
 
     @property

@@ -2,7 +2,8 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
 import type { CockpitTraits, CockpitView } from "../shared/schema";
-import widget, { type Host } from "./index";
+import type { Host } from "../shared/host";
+import widget from "./index";
 
 const EVIL = "<img src=x onerror=alert(1)>";
 const ARM = { name: EVIL, slot: 1 };

@@ -3,16 +3,12 @@
 import { Asker } from "../shared/ask";
 import { type Child, h, keepKeys, setText } from "../shared/dom";
 import * as f from "../shared/format";
+import { type Host } from "../shared/host";
 import { chip, note, statusIcon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
 import type { CockpitTraits, CockpitView, Tab } from "../shared/schema";
 import { calibration } from "./calibration";
 import { history } from "./history";
-
-/** The part of anywidget's host that places one widget in another (0.11 and later). */
-export interface Host {
-  getWidget(reference: string): Promise<{ render(view: { el: HTMLElement; signal: AbortSignal }): Promise<unknown> | unknown }>;
-}
 
 /** A kernel that lives answers in milliseconds, and does so while a cell blocks. */
 const SILENCE_MS = 8_000;
@@ -104,7 +100,7 @@ class CockpitWidget {
       run.toggleAttribute("disabled", state.fitting || state.busy !== "");
       actions.push(run);
     } else {
-      const choice = h("select", { class: "pt-in frames", "aria-label": `Data frame with the visitors of round ${next}`, "data-testid": "frame" }, ...state.frames.map((name) => h("option", { value: name }, name)));
+      const choice = h("select", { class: "pt-in frames", "aria-label": `Data frame with the visitors of round ${next}`, "data-testid": "frame" }, ...state.frames.map((name) => h("option", { value: name }, name)), state.frames.length === 0 && h("option", { value: "", disabled: true, selected: true }, "no data frame yet"));
       // New frames are made in cells all the time: the list is as of this moment.
       choice.addEventListener("focus", () => this.#model.send({ kind: "look" }), { once: true });
       const observe = act(`Observe round ${next}`, "primary", "observe", () => this.#ask({ kind: "observe", frame: choice.value }));
@@ -172,6 +168,7 @@ class CockpitWidget {
       this.#mounted.delete(tab);
       if (tab === "calibration") panel.replaceChildren(calibration(state));
       else if (tab === "plan") panel.replaceChildren(h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "Working out the preview"), h("p", {}, "What each cell is expected to do is read off the latest round.")));
+      else if (tab === "segments" && state.finished > 0) panel.replaceChildren();
       else if (tab === "history") panel.replaceChildren(history(state));
       else panel.replaceChildren(this.#empty(state));
     }

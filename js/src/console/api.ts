@@ -43,3 +43,18 @@ export function askKernel(model: Model<ConsoleTraits>, cleanup: Cleanup): Ask {
       model.send({ id: last, method, path, query, body });
     });
 }
+
+/** The same routes at the server itself, with the page's own credentials. */
+export function askServer(base: string, xsrf: string): Ask {
+  return async (method, path, query = {}, body = null) => {
+    const parameters = new URLSearchParams(query).toString();
+    const answer = await fetch(`${base}v1/admin${path}${parameters ? `?${parameters}` : ""}`, {
+      method,
+      credentials: "same-origin",
+      headers: { "X-XSRFToken": xsrf, ...(body === null ? {} : { "Content-Type": "application/json" }) },
+      ...(body === null ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    return opened(answer.status, text === "" ? null : JSON.parse(text));
+  };
+}

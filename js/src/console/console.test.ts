@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
+import type { Host } from "../shared/host";
 import type { AnalysisView, ConsoleTraits, ExperimentDetail, ExperimentSummary, PageView } from "../shared/schema";
 import console_ from "./index";
 import { checkWeights, scaled } from "./weights";
@@ -121,11 +122,11 @@ class Registry {
   readonly #abort = new AbortController();
   #read = 0;
 
-  constructor(page: PageView, projectId: string | null = null) {
+  constructor(page: PageView, projectId: string | null = null, host?: Host) {
     this.model = new FakeModel<ConsoleTraits>({ page, project_id: projectId });
     this.answers.set("GET /experiments", [200, page]);
     document.body.append(this.el);
-    console_.render({ model: this.model, el: this.el, signal: this.#abort.signal });
+    console_.render({ model: this.model, el: this.el, signal: this.#abort.signal, ...(host ? { host } : {}) });
   }
 
   get asked(): Asked[] {
@@ -168,8 +169,8 @@ function type(field: HTMLInputElement, text: string): void {
 }
 
 let opened: Registry[] = [];
-function open(page: PageView, projectId: string | null = null): Registry {
-  const registry = new Registry(page, projectId);
+function open(page: PageView, projectId: string | null = null, host?: Host): Registry {
+  const registry = new Registry(page, projectId, host);
   opened.push(registry);
   return registry;
 }
@@ -248,6 +249,44 @@ describe("the list", () => {
     c.button("Next").click();
     await c.settle();
     expect(c.asked.at(-1)!.query["offset"]).toBe("20");
+  });
+
+  it("opens an adaptive experiment in its cockpit, and leads back", async () => {
+    const host: Host = { getWidget: (reference) => Promise.resolve({ render: ({ el }) => el.append(`[${reference}]`) }) };
+    const one = summary({ type: "adaptive", name: HOSTILE });
+    const c = open(pageOf(one), null, host);
+    await c.settle();
+    c.answers.set(`OPEN /experiments/${one.id}`, [200, { reference: "anywidget:c" }]);
+    c.button("Open").click();
+    await c.settle();
+    expect(c.el.textContent).toContain("[anywidget:c]");
+    c.button("All experiments").click();
+    await c.settle();
+    expect(c.el.textContent).not.toContain("[anywidget:c]");
+    c.answers.set(`OPEN /experiments/${one.id}`, [409, { message: "Its rounds were not kept.", reason: "cannot_open" }]);
+    c.button("Open").click();
+    await c.settle();
+    expect(c.el.textContent).toContain("Its rounds were not kept.");
+  });
+
+  it("says in the form what the test can find", async () => {
+    const c = open(pageOf());
+    await c.settle();
+    c.button("New experiment").click();
+    expect(c.test("finds").textContent).toContain("With planned visitors");
+    c.answers.set("GET /detectable", [200, { rise: 0.009, relative: 0.18, power: 0.8 }]);
+    type(c.test("baseline") as HTMLInputElement, "5");
+    type(c.el.querySelector<HTMLInputElement>('[placeholder="no planned end"]')!, "20,000");
+    vi.advanceTimersByTime(300);
+    await c.settle();
+    expect(c.asked.at(-1)!.query).toEqual({ baseline: "0.05", visitors: "20000", weights: "50,50" });
+    expect(c.test("finds").textContent).toBe("Finds a lift of 18.0% or more (5.00% to 5.90%) with probability 80%.");
+  });
+
+  it("offers the tutorial where there is nothing yet", async () => {
+    const c = open(pageOf());
+    await c.settle();
+    expect(c.test("tutorial").textContent).toContain("%pytyche lab tutorial");
   });
 
   it("says what an empty registry is for", async () => {

@@ -4,7 +4,7 @@ import { type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass, armKey } from "../shared/glyph";
 import { chip, icon, statusIcon } from "../shared/icons";
-import type { ExperimentDetail } from "../shared/schema";
+import type { DetectableView, ExperimentDetail } from "../shared/schema";
 import { button } from "./list";
 import { checkWeights, scaled } from "./weights";
 import { arm } from "./words";
@@ -21,6 +21,8 @@ export interface Draft {
 export interface FormActions {
   save(draft: Draft, launch: boolean): Promise<void>;
   discard(): void;
+  /** What so many visitors can find; it asks Python. */
+  detectable(query: Record<string, string>): Promise<DetectableView>;
 }
 
 interface VariantFields {
@@ -52,6 +54,8 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
   const metric = h("select", { class: "pt-in" }, h("option", { value: "conversion" }, "Conversion"), h("option", { value: "revenue" }, "Revenue per visitor"));
   metric.value = start?.metric ?? "conversion";
   const planned = input(start?.planned_visitors?.toString() ?? "", { inputmode: "numeric", placeholder: "no planned end" });
+  const baseline = input("", { inputmode: "decimal", placeholder: "for example 5", "data-testid": "baseline" });
+  const finds = h("p", { class: "pt-help ph", role: "status", "data-testid": "finds" });
   let bandit = start?.bandit_enabled ?? false;
   const toggle = h("button", { type: "button", class: "sw", role: "switch", "aria-label": "Bandit mode", "data-testid": "bandit" }, h("i"));
   const banditHelp = h("span", { class: "pt-help" });
@@ -86,6 +90,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
   }
 
   function drawCheck(): void {
+    drawFinds();
     const parts = weights();
     const { total, missing, complete } = checkWeights(parts);
     const last = variants[variants.length - 1];
@@ -121,6 +126,35 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
     save.title = launch.title = wrong ?? "";
     for (const [i, field] of rows.querySelectorAll<HTMLInputElement>("input[data-weight]").entries()) {
       field.classList.toggle("bad", percent(variants[i]?.weight ?? "") === null || (missing !== 0 && i === variants.length - 1));
+    }
+  }
+
+  /** Asked again when a hand rests; an answer that comes too late is dropped. */
+  let asking = 0;
+  function drawFinds(): void {
+    asking += 1;
+    const mine = asking;
+    const rate = percent(baseline.value);
+    const visitors = planned.value.trim().replace(/,/g, "");
+    if (metric.value !== "conversion") finds.textContent = "What a test of revenue finds depends on its spread: pt.plan_means says it.";
+    else if (rate === null || rate <= 0 || rate >= 100 || !/^[1-9][0-9]{0,14}$/.test(visitors) || weights().some((w) => w <= 0)) {
+      finds.textContent = "With planned visitors, control's rate and weights, this says how small a lift the test finds.";
+    } else {
+      setTimeout(() => {
+        if (mine !== asking || !finds.isConnected) return;
+        actions.detectable({ baseline: String(rate / 100), visitors, weights: weights().join(",") }).then(
+          (found) => {
+            if (mine !== asking) return;
+            finds.textContent =
+              found.rise === null || found.relative === null
+                ? "So few visitors would find no lift at all."
+                : `Finds a lift of ${f.share(found.relative, 1)} or more (${f.plain(rate, 2)}% to ${f.plain(rate + 100 * found.rise, 2)}%) with probability ${f.share(found.power)}.`;
+          },
+          (error: unknown) => {
+            if (mine === asking) finds.textContent = error instanceof Error ? error.message : String(error);
+          },
+        );
+      }, 250);
     }
   }
 
@@ -187,6 +221,8 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
     drawBandit();
   });
   for (const field of [name, planned]) field.addEventListener("input", drawCheck);
+  baseline.addEventListener("input", drawFinds);
+  metric.addEventListener("change", drawFinds);
   const add = button([icon("plus"), "Add a variant"], "quiet", "add", () => {
     variants.push({ name: "", note: "", weight: "0" });
     drawRows();
@@ -208,6 +244,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
         labelled("Hypothesis", hypothesis, "What you expect to see, and why."),
         h("div", { class: "two2" }, labelled("Metric", metric), h("div", { class: "pt-field" }, h("span", { class: "pt-label" }, "Bandit mode"), h("div", { class: "pt-row sr" }, toggle, banditHelp))),
         h("div", { class: "two2" }, labelled("Planned visitors", planned), h("p", { class: "pt-help ph" }, "The classical p-value is valid at this end, and only there. The sequential test needs none.")),
+        h("div", { class: "two2" }, labelled("Control's rate now, %", baseline), finds),
         h("fieldset", { class: "pt-field" }, h("legend", { class: "pt-label" }, "Variants"), rows, h("div", {}, add)),
       ),
       check,

@@ -3,7 +3,8 @@
 import { type Child, h, keepKeys } from "../shared/dom";
 import { icon, note } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
-import type { ConsoleTraits, ExperimentDetail, PageView, WeightHistoryView } from "../shared/schema";
+import { type Host, placed } from "../shared/host";
+import type { ConsoleTraits, DetectableView, ExperimentDetail, PageView, WeightHistoryView } from "../shared/schema";
 import { type Ask, askKernel, type Query } from "./api";
 import { drawer } from "./drawer";
 import { type Draft, form } from "./form";
@@ -13,10 +14,18 @@ const ROWS = 20;
 const REFRESH_MS = 5000;
 const SEARCH_MS = 250;
 
-/** Draw the console into an element and keep it fresh until cleanup. */
-export function mount(el: HTMLElement, ask: Ask, first: PageView | null, projectId: string | null, cleanup: Cleanup): void {
+/** Opens an adaptive experiment's cockpit, and gives the element that it is in. */
+export type OpenCockpit = (id: string) => Promise<HTMLElement>;
+
+/**
+ * Draw the console into an element and keep it fresh until cleanup.
+ *
+ * Without a kernel there is no cockpit: an adaptive experiment then opens as a summary.
+ */
+export function mount(el: HTMLElement, ask: Ask, first: PageView | null, projectId: string | null, cleanup: Cleanup, openCockpit?: OpenCockpit): void {
   let page = first;
   let detail: ExperimentDetail | null = null;
+  let cockpit: HTMLElement | null = null;
   let history: WeightHistoryView | null = null;
   let editing: { start: ExperimentDetail | null } | null = null;
   let message = "";
@@ -68,6 +77,11 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
 
   const open = (id: string) =>
     attempt(async () => {
+      if (openCockpit && page?.experiments.find((one) => one.id === id)?.type === "adaptive") {
+        cockpit = await openCockpit(id);
+        drawnAs = "";
+        return;
+      }
       detail = await ask<ExperimentDetail>("GET", path(id));
       history = null;
     });
@@ -115,6 +129,15 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
     root.querySelector<HTMLElement>(`[data-key="name-${from}"]`)?.focus();
   }
 
+  function cockpitView(of: HTMLElement): Child[] {
+    const back = button(["All experiments"], "", "back", () => {
+      cockpit = null;
+      draw(true);
+      void attempt(load);
+    });
+    return [h("div", { class: "pt-foot ckb" }, back), of];
+  }
+
   function listView(of: PageView): Child[] {
     if (of.totals.total === 0 && search === "") return [empty(actions)];
     const problem = message === "" ? null : note("bad", message, "");
@@ -153,10 +176,11 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
     const state = JSON.stringify([page, detail, history, message, busy]);
     if (!anew && state === drawnAs) return;
     drawnAs = state;
-    header.hidden = editing !== null;
+    header.hidden = editing !== null || cockpit !== null;
     const key = root.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset["key"] : undefined;
     let nodes: Child[] = [];
-    if (editing !== null) nodes = [form(editing.start, { save, discard: () => { editing = null; draw(true); } })];
+    if (editing !== null) nodes = [form(editing.start, { save, detectable: (query) => ask<DetectableView>("GET", "/detectable", query), discard: () => { editing = null; draw(true); } })];
+    else if (cockpit !== null) nodes = cockpitView(cockpit);
     else if (page !== null) nodes = detail === null ? listView(page) : drawerView(page, detail);
     else if (message !== "") nodes = [note("bad", "The registry does not answer.", message)];
     content.replaceChildren(...nodes.filter((node): node is Node => node instanceof Node));
@@ -178,7 +202,7 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
 
   let asking = false;
   const refresh = async () => {
-    if (asking || busy || editing !== null || document.hidden) return;
+    if (asking || busy || editing !== null || cockpit !== null || document.hidden) return;
     asking = true;
     try {
       await load();
@@ -203,9 +227,16 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
   void attempt(load);
 }
 
-function render({ model, el, signal }: RenderProps<ConsoleTraits>): () => void {
+function render({ model, el, signal, host }: RenderProps<ConsoleTraits> & { host?: Host }): () => void {
   const cleanup = new Cleanup(signal);
-  mount(el, askKernel(model, cleanup), model.get("page"), model.get("project_id"), cleanup);
+  const gone = new AbortController();
+  cleanup.add(() => gone.abort());
+  const ask = askKernel(model, cleanup);
+  const openCockpit: OpenCockpit = async (id) => {
+    const { reference } = await ask<{ reference: string }>("OPEN", `/experiments/${id}`);
+    return placed(host!, reference, gone.signal);
+  };
+  mount(el, ask, model.get("page"), model.get("project_id"), cleanup, host && openCockpit);
   return () => cleanup.run();
 }
 

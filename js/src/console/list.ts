@@ -119,12 +119,29 @@ export function pager(page: PageView, actions: ListActions): HTMLElement {
   );
 }
 
+const TUTORIAL = `%load_ext pytyche_lab
+%pytyche new tutorial --treatments control low_promo free_ship --initial 2000 --rounds 3
+%pytyche lab tutorial`;
+
+/** A simulated experiment to learn from: its lines run in any notebook. */
+function tutorial(): HTMLElement {
+  const code = h("pre", { class: "pt-code", "data-testid": "tutorial" }, TUTORIAL);
+  const copy = button([icon("copy"), "Copy"], "sm", "copy-tutorial", () => {
+    // Without permission the text is there to be selected by hand.
+    navigator.clipboard?.writeText(TUTORIAL).then(
+      () => copy.replaceChildren("Copied"),
+      () => copy.replaceChildren("Select the text to copy it"),
+    );
+  });
+  return h("details", { class: "tut" }, h("summary", { class: "pt-btn" }, "Run the tutorial"), h("p", {}, "A simulated shop with three arms. Run these lines in a notebook cell: they make the experiment and open its cockpit."), code, copy);
+}
+
 export function empty(actions: ListActions): HTMLElement {
   return h(
     "div",
     { class: "pt-empty", "data-testid": "empty" },
     h("h3", { class: "pt-h" }, "No experiments yet"),
     h("p", {}, "Describe what you expect to see and why, name the variants, and set their weights. Experiments made in a notebook with a name appear here too."),
-    h("div", { class: "pt-row" }, button([icon("plus"), "New experiment"], "primary", "first", actions.create)),
+    h("div", { class: "pt-row" }, button([icon("plus"), "New experiment"], "primary", "first", actions.create), tutorial()),
   );
 }

@@ -5,64 +5,155 @@ import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
 import { CLAIM, ruleText, segmentName, sentence } from "../shared/rules";
-import { liftTick, scaleOver } from "../shared/scale";
-import type { ComparisonView, RoundView, SegmentView } from "../shared/schema";
-import { type Row, section, stacked, table } from "../shared/table";
+import { liftTick, type Scale, scaleOver } from "../shared/scale";
+import type { ClassicView, ComparisonView, RoundView, SegmentView } from "../shared/schema";
+import { type Column, type Row, rowNode, section, stacked, table } from "../shared/table";
 import { liftDigits } from "./decision";
 
-export function effects(round: RoundView, selected: string | null): HTMLElement {
-  const { currency, is_calibrated: calibrated } = round;
-  const intervals = [...round.comparisons.map((c) => c.lift), ...round.segments.map((s) => s.gate)];
-  const ends = intervals.flatMap((i) => [i.low, i.high]);
-  const scale = scaleOver([0, ...ends], 4);
-  const digits = Math.max(liftDigits(round), f.digitsFor(ends));
-  const rows: (Row | string)[] = round.comparisons.map((c) => {
-    const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}, ${f.share(round.level)} interval, ${f.count(round.n_cumulative)} visitors, ${c.claim}`;
-    return {
-      cells: [
-        [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
-        ["100%"],
-        [glyph({ arm: c.arm, scale, zero: true, interval: c.lift, calibrated, label })],
-        stacked(f.signedMoney(c.lift.mean, currency, digits), f.signedRange(c.lift, digits)),
-        [f.probability(c.p_positive), h("span", { class: "sub" }, "P(lift > 0)")],
-        [h("span", { class: "cl" }, sentence(c.claim)), h("span", { class: "sub" }, settled(c))],
-      ],
-    };
-  });
-  const found = round.segments.filter((s) => !s.registered);
-  const registered = round.segments.filter((s) => s.registered);
-  rows.push(
-    found.length === 1
-      ? "No split pays: everyone is one segment, its strongest treatment against control"
-      : `${found.length} segments, each with its strongest treatment against control, ordered by gain`,
-  );
-  rows.push(...found.map((s) => segmentRow(s, round, scale, digits, selected)));
-  if (registered.length > 0) rows.push("Registered, followed whatever the tree becomes");
-  rows.push(...registered.map((s) => segmentRow(s, round, scale, digits, selected)));
-  return section(
-    "Arms and segments",
-    f.labelled(`Lift in revenue per visitor, ${currency}, one scale from top to bottom`, round),
-    h(
-      "div",
-      { class: "pt-bleed" },
-      table(
-        "eff",
-        "Arms and segments",
-        [
-          { head: "Arm", class: "c1" },
-          { head: "Share", class: "num c2" },
-          { head: `Lift in revenue per visitor, ${currency}`, class: "g c3", axis: axis(scale, liftTick) },
-          { head: `Lift, ${f.share(round.level)} interval`, class: "num c4" },
-          { head: "Evidence", class: "c5" },
-          { head: definition("Claim", CLAIM), class: "c6" },
-        ],
-        rows,
-      ),
-    ),
-  );
+const CLASSICAL =
+  "Welch's test of this round's Control and Explore visitors, whose arms do not depend on who they are: no model, no earlier rounds, so it is wider. Holm: p corrected for all comparisons of the round.";
+/** Rows that are there at the first paint: more than a screen holds. */
+const AT_ONCE = 24;
+/** Rows that are added in each frame after it. */
+const A_FRAME = 40;
+
+interface Line {
+  /** What it shows: a line with the same key is not drawn again. */
+  key: string;
+  row: () => Row | string;
 }
 
-function segmentRow(s: SegmentView, round: RoundView, scale: ReturnType<typeof scaleOver>, digits: number, selected: string | null): Row {
+/** The table of arms and segments. There may be hundreds, so only what changed is drawn again. */
+export class Effects {
+  readonly el = h("section", { class: "pt-sec flush", "aria-label": "Arms and segments" });
+  readonly #selected: () => string | null;
+  #frame = "";
+  #lines: Line[] = [];
+  #columns: Column[] = [];
+  #body: Element | null = null;
+  #turn = 0;
+
+  constructor(selected: () => string | null) {
+    this.#selected = selected;
+  }
+
+  show(round: RoundView, classic: ClassicView | null): void {
+    const { currency, is_calibrated: calibrated, level } = round;
+    const ends = [...round.comparisons.map((c) => c.lift), ...round.segments.map((s) => s.gate)].flatMap((i) => [i.low, i.high]);
+    const scale = scaleOver([0, ...ends], 4);
+    const digits = Math.max(liftDigits(round), f.digitsFor(ends));
+    const found = round.segments.filter((s) => !s.registered);
+    const registered = round.segments.filter((s) => s.registered);
+    const segment = (s: SegmentView): Line => ({ key: JSON.stringify(s), row: () => segmentRow(s, round, scale, digits, this.#selected()) });
+    const words = (text: string): Line => ({ key: text, row: () => text });
+    const lines: Line[] = [
+      ...round.comparisons.flatMap((c) => [
+        { key: JSON.stringify(c), row: () => armRow(c, round, scale, digits) },
+        { key: JSON.stringify(classic), row: () => classicRow(c, classic, round, scale, digits) },
+      ]),
+      words(
+        found.length === 1
+          ? "No split pays: everyone is one segment, its strongest treatment against control"
+          : `${found.length} segments, each with its strongest treatment against control, ordered by gain`,
+      ),
+      ...found.map(segment),
+      ...(registered.length > 0 ? [words("Registered, followed whatever the tree becomes")] : []),
+      ...registered.map(segment),
+    ];
+    const frame = JSON.stringify([currency, calibrated, level, round.converged, round.n_cumulative, round.arms, scale.ticks, scale.at(0), scale.at(1), digits]);
+    if (frame === this.#frame && lines.length === this.#lines.length) this.#update(lines);
+    else this.#build(lines, round, scale);
+    this.#frame = frame;
+  }
+
+  #update(lines: Line[]): void {
+    const before = this.#lines;
+    this.#lines = lines;
+    [...(this.#body?.children ?? [])].forEach((node, i) => {
+      const line = lines[i]!;
+      if (line.key === before[i]!.key) return;
+      // Another row in its place would make the browser style every row again; other cells do not.
+      const fresh = rowNode(line.row(), this.#columns);
+      for (const { name, value } of fresh.attributes) node.setAttribute(name, value);
+      node.replaceChildren(...fresh.childNodes);
+    });
+  }
+
+  #build(lines: Line[], round: RoundView, scale: Scale): void {
+    this.#lines = lines;
+    this.#columns = [
+      { head: "Arm", class: "c1" },
+      { head: "Share", class: "num c2" },
+      { head: `Lift in revenue per visitor, ${round.currency}`, class: "g c3", axis: axis(scale, liftTick) },
+      { head: `Lift, ${f.share(round.level)} interval`, class: "num c4" },
+      { head: "Evidence", class: "c5" },
+      { head: definition("Claim", CLAIM), class: "c6" },
+    ];
+    const made = table("eff", "Arms and segments", this.#columns, lines.slice(0, AT_ONCE).map((line) => line.row()));
+    this.#body = made.querySelector("tbody");
+    const whole = section("Arms and segments", f.labelled(`Lift in revenue per visitor, ${round.currency}, one scale from top to bottom`, round), h("div", { class: "pt-bleed" }, made));
+    this.el.replaceChildren(...whole.childNodes);
+    this.#turn += 1;
+    this.#addLater(this.#turn);
+  }
+
+  /** Add the other rows frame by frame; a table that was built anew has its own turn. */
+  #addLater(turn: number): void {
+    if (!this.#body || this.#body.children.length >= this.#lines.length) return;
+    requestAnimationFrame(() =>
+      setTimeout(() => {
+        if (turn !== this.#turn || !this.#body) return;
+        const from = this.#body.children.length;
+        this.#body.append(...this.#lines.slice(from, from + A_FRAME).map((line) => rowNode(line.row(), this.#columns)));
+        this.#addLater(turn);
+      }),
+    );
+  }
+}
+
+function armRow(c: ComparisonView, round: RoundView, scale: Scale, digits: number): Row {
+  const { currency } = round;
+  const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}, ${f.share(round.level)} interval, ${f.count(round.n_cumulative)} visitors, ${c.claim}`;
+  return {
+    cells: [
+      [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
+      ["100%"],
+      [glyph({ arm: c.arm, scale, zero: true, interval: c.lift, calibrated: round.is_calibrated, label })],
+      stacked(f.signedMoney(c.lift.mean, currency, digits), f.signedRange(c.lift, digits)),
+      [f.probability(c.p_positive), h("span", { class: "sub" }, "P(lift > 0)")],
+      [h("span", { class: "cl" }, sentence(c.claim)), h("span", { class: "sub" }, settled(c))],
+    ],
+  };
+}
+
+/** The same comparison without the model. Its place is kept until Python has worked it out. */
+function classicRow(c: ComparisonView, classic: ClassicView | null, round: RoundView, scale: Scale, digits: number): Row {
+  const { currency } = round;
+  const name = h("span", { class: "sub ind" }, definition("Classical test", CLASSICAL));
+  const found = classic?.lifts.find((lift) => lift.arm.name === c.arm.name);
+  if (!found) {
+    const why = classic === null ? "" : classic.problem || "fewer than two visitors to compare";
+    return { class: "classic", cells: [[name], [], [glyph({ arm: c.arm, scale, zero: true, calibrated: true, label: `${c.arm.name}, classical test: not known` })], [f.UNKNOWN], [h("span", { class: "sub" }, why)], []] };
+  }
+  const [mean, bounds] = f.liftFigures(found.lift, currency, digits);
+  const label = `${c.arm.name}, classical test: ${mean} ${bounds}, ${f.share(classic?.level ?? 0)} interval`;
+  // The scale is the model's: a much wider interval would press all others together.
+  const inside = (...values: number[]) => values.every((value) => Math.abs(scale.at(value) - 50) <= 50);
+  const drawn = inside(found.lift.low, found.lift.high) ? { interval: found.lift } : { observed: inside(found.lift.mean) ? found.lift.mean : null };
+  return {
+    class: "classic",
+    cells: [
+      [name],
+      [],
+      [glyph({ arm: c.arm, scale, zero: true, ...drawn, calibrated: true, label })],
+      stacked(mean, bounds, false),
+      [f.pValue(found.p_value), h("span", { class: "sub" }, `Holm ${f.pValue(found.p_adjusted).replace("p ", "")}`)],
+      [h("span", { class: "sub" }, `${f.share(classic?.level ?? 0)}, ${f.count(found.n_treatment)} vs ${f.count(found.n_control)}`)],
+    ],
+  };
+}
+
+function segmentRow(s: SegmentView, round: RoundView, scale: Scale, digits: number, selected: string | null): Row {
   const { currency } = round;
   const everyone = s.rule === "everyone";
   const called = segmentName(s);

@@ -8,7 +8,7 @@ import { Cleanup, type Model, type RenderProps } from "../shared/model";
 import type { Lamp, LampStatus, RoundDashboardTraits, RoundView, TruthView } from "../shared/schema";
 import { cells } from "./cells";
 import { decision } from "./decision";
-import { effects, parts } from "./effects";
+import { Effects, parts } from "./effects";
 import { history } from "./history";
 import { verdicts } from "./verdicts";
 
@@ -132,23 +132,48 @@ function legend(round: RoundView): HTMLElement {
   );
 }
 
-function draw(root: HTMLElement, model: Model<RoundDashboardTraits>): void {
-  const round = model.get("round");
-  const said = verdicts(round, model.get("selected_segment"));
-  root.setAttribute("aria-label", `${round.title}, round ${round.number}`);
-  root.replaceChildren(
-    header(round),
-    lamps(round.health),
-    ...notes(round),
-    decision(round),
-    cells(round),
-    effects(round, model.get("selected_segment")),
-    ...(said ? [said] : []),
-    parts(round),
-    history(round, model.get("history")),
-    ...(round.truth ? [truth(round.truth, round)] : []),
-    legend(round),
-  );
+/** Draws the parts of which something has changed; the others stay, and what is laid out with them. */
+class Dashboard {
+  readonly #root: HTMLElement;
+  readonly #model: Model<RoundDashboardTraits>;
+  readonly #effects: Effects;
+  /** By part: what it was drawn from, its nodes, and the mark that they stand before. */
+  readonly #drawn: { key: string; nodes: HTMLElement[]; end: Comment }[] = [];
+
+  constructor(root: HTMLElement, model: Model<RoundDashboardTraits>) {
+    this.#root = root;
+    this.#model = model;
+    this.#effects = new Effects(() => model.get("selected_segment"));
+  }
+
+  draw(): void {
+    const round = this.#model.get("round");
+    const past = this.#model.get("history");
+    const { segments, verdicts: said, ...rest } = round;
+    void segments; // the table compares its own
+    const whole = JSON.stringify(rest);
+    this.#root.setAttribute("aria-label", `${round.title}, round ${round.number}`);
+    this.#effects.show(round, this.#model.get("classic"));
+    const all: [key: string, build: () => (HTMLElement | null)[]][] = [
+      [whole, () => [header(round), lamps(round.health), ...notes(round), decision(round), cells(round)]],
+      ["", () => [this.#effects.el]],
+      [JSON.stringify([said, round.level, round.converged]), () => [verdicts(round, () => this.#model.get("selected_segment"))]],
+      [JSON.stringify([rest, past]), () => [parts(round), history(round, past), round.truth && truth(round.truth, round), legend(round)]],
+    ];
+    all.forEach(([key, build], i) => {
+      let part = this.#drawn[i];
+      if (!part) {
+        part = { key: "not drawn", nodes: [], end: document.createComment("") };
+        this.#drawn[i] = part;
+        this.#root.append(part.end);
+      }
+      if (part.key === key) return;
+      for (const node of part.nodes) node.remove();
+      part.key = key;
+      part.nodes = build().filter((node) => node !== null);
+      part.end.before(...part.nodes);
+    });
+  }
 }
 
 /** Mark the selected segment without drawing anything anew, so that focus stays where it is. */
@@ -167,7 +192,15 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
     "data-testid": "round-dashboard",
   });
   keepKeys(root);
-  const redraw = () => draw(root, model);
+  const view = new Dashboard(root, model);
+  // Python starts the classical tests when the rest is painted.
+  const ask = () => {
+    if (model.get("classic") === null) requestAnimationFrame(() => setTimeout(() => model.send({ kind: "classic" })));
+  };
+  const redraw = () => {
+    view.draw();
+    ask();
+  };
   const select = (id: string | null) => {
     model.set("selected_segment", id);
     model.save_changes();
@@ -185,6 +218,7 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
   });
   cleanup.onChange(model, "round", redraw);
   cleanup.onChange(model, "history", redraw);
+  cleanup.onChange(model, "classic", redraw);
   cleanup.onChange(model, "selected_segment", () => mark(root, model.get("selected_segment")));
   el.append(root);
   cleanup.add(() => root.remove());

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
 import type { ArmRef, HistoryView, Interval, RoundDashboardTraits, RoundView } from "../shared/schema";
 import widget from "./index";
@@ -121,8 +121,8 @@ function round(changes: Partial<RoundView> = {}): RoundView {
     comparisons: [comparison(PROMO, 0.268), comparison(SHIP, -0.059)],
     segments: [segment("S2", "browse_depth > 1.14 AND z1 <= 1.08", around(0.401, 0.11)), segment("S1", "browse_depth <= 1.14", around(-0.118, 0.2))],
     verdicts: [
-      { segment: "S0", called: "Everyone", arm: PROMO, verdict: "SHIP", lift: around(0.268, 0.11), per_round: around(53600, 22000), per_year: null, claim: "honest estimate", words: "SHIP 'low_promo' for everyone. <b>It lifts RPV.</b>" },
-      { segment: "S1", called: "S1", arm: PROMO, verdict: "STOP", lift: around(-0.118, 0.2), per_round: null, per_year: null, claim: "exploratory", words: "STOP." },
+      { segment: "S0", called: "Everyone", arm: PROMO, verdict: "SHIP", lift: around(0.268, 0.11), per_round: around(53600, 22000), per_year: null, claim: "honest estimate", reason: "<b>It lifts RPV.</b>" },
+      { segment: "S1", called: "S1", arm: PROMO, verdict: "STOP", lift: around(-0.118, 0.2), per_round: null, per_year: null, claim: "exploratory", reason: "It harms." },
     ],
     truth: null,
     next_cells: 3,
@@ -145,7 +145,7 @@ const HISTORY: HistoryView[] = [1, 2].map((number) => ({
 }));
 
 function mount(shown: RoundView, signal?: AbortSignal, past: HistoryView[] = HISTORY) {
-  const model = new FakeModel<RoundDashboardTraits>({ round: shown, history: past, selected_segment: null });
+  const model = new FakeModel<RoundDashboardTraits>({ round: shown, history: past, classic: null, selected_segment: null });
   const el = document.createElement("div");
   document.body.append(el);
   const stop = widget.render(signal ? { model, el, signal } : { model, el });
@@ -197,7 +197,7 @@ describe("the round dashboard", () => {
 
   it("draws every interval where its numbers are", () => {
     const { el } = mount(round());
-    for (const svg of el.querySelectorAll(".eff .pt-g:not(.pt-axis)")) {
+    for (const svg of el.querySelectorAll(".eff tr:not(.classic) .pt-g:not(.pt-axis)")) {
       const line = svg.querySelector(".pt-iv")!;
       const mean = Number.parseFloat(svg.querySelector(".pt-m")!.getAttribute("cx") ?? svg.querySelector(".pt-m")!.getAttribute("x")!);
       expect(Number.parseFloat(line.getAttribute("x1")!)).toBeLessThan(mean);
@@ -355,5 +355,20 @@ describe("verdicts", () => {
     const groups = [...el.querySelectorAll(".eff .pt-group")].map((row) => row.textContent);
     expect(groups[0]).toContain("2 segments");
     expect(groups[1]).toContain("Registered");
+  });
+
+  it("asks for the classical tests after the first paint, keeps their place, and shows them beside the model", async () => {
+    const { model, el } = mount(round());
+    expect(model.sent).toEqual([]);
+    const height = el.querySelectorAll(".eff tbody tr").length;
+    await vi.waitFor(() => expect(model.sent).toContainEqual({ kind: "classic" }));
+    const lift = { arm: PROMO, lift: around(0.31, 0.4), p_value: 0.1234, p_adjusted: 0.2468, n_control: 500, n_treatment: 1200 };
+    model.arrive({ classic: { level: 0.95, lifts: [lift], problem: "" } });
+    const rows = [...el.querySelectorAll(".eff tr.classic")];
+    expect(rows[0]!.textContent).toContain("p 0.123");
+    expect(rows[0]!.textContent).toContain("Holm 0.247");
+    expect(rows[0]!.textContent).toContain("95%, 1,200 vs 500");
+    expect(rows[0]!.textContent).toContain("[\u22120.090, +0.710]");
+    expect(el.querySelectorAll(".eff tbody tr").length).toBe(height);
   });
 });

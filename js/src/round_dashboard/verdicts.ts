@@ -14,7 +14,7 @@ const LOOK: Record<Verdict, LampStatus | ""> = { SHIP: "ok", CONTINUE: "", STOP:
 /** More rows than this are folded away: everyone's verdicts stay in sight. */
 const SHOWN = 6;
 
-export function verdicts(round: RoundView, selected: string | null): HTMLElement | null {
+export function verdicts(round: RoundView, selected: () => string | null): HTMLElement | null {
   if (round.verdicts.length === 0) return null;
   const ends = round.verdicts.flatMap(({ lift }) => [lift.low, lift.high]);
   const scale = scaleOver([0, ...ends], 4);
@@ -32,7 +32,7 @@ export function verdicts(round: RoundView, selected: string | null): HTMLElement
     const [mean, bounds] = f.liftFigures(v.lift, round.currency, digits);
     return {
       id: v.segment,
-      class: `pick${v.segment === selected ? " sel" : ""}`,
+      class: `pick${v.segment === selected() ? " sel" : ""}`,
       cells: [
         [h("span", { class: "pt-name" }, v.called), h("span", { class: "sub" }, armName(v.arm, v.arm.name)), reason(v)],
         [chip(VERDICT[v.verdict], LOOK[v.verdict])],
@@ -49,12 +49,20 @@ export function verdicts(round: RoundView, selected: string | null): HTMLElement
     "Verdicts",
     f.labelled("One for each treatment, for everyone and where targeting pays in each segment", round),
     h("div", { class: "pt-bleed" }, table("verd", "Verdicts", columns(), first.map(row))),
-    rest.length > 0 && h("details", { class: "more" }, h("summary", {}, `${rest.length} more verdicts`), h("div", { class: "pt-bleed" }, table("verd", "More verdicts", columns(), rest.map(row)))),
+    rest.length > 0 && folded(`${rest.length} more verdicts`, () => table("verd", "More verdicts", columns(), rest.map(row))),
   );
 }
 
+/** Hundreds of rows that nobody has asked for yet are drawn when somebody does. */
+function folded(words: string, content: () => HTMLElement): HTMLElement {
+  const box = h("div", { class: "pt-bleed" });
+  const made = h("details", { class: "more" }, h("summary", {}, words), box);
+  made.addEventListener("toggle", () => box.append(content()), { once: true });
+  return made;
+}
+
 function reason(v: VerdictView): HTMLElement {
-  return h("details", { class: "said" }, h("summary", {}, "Why"), h("p", {}, v.words));
+  return h("details", { class: "said" }, h("summary", {}, "Why"), h("p", {}, v.reason));
 }
 
 function worth(sum: Interval | null, currency: string): (Node | string)[] {

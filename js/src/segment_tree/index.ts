@@ -23,6 +23,8 @@ class TreeWidget {
   /** The card that Tab stops at. */
   #stop: string | null = null;
   #query = "";
+  /** What the pane was drawn from, names left out. */
+  #shape = "";
   #doing: Doing = { naming: null, problem: "", sql: false };
 
   readonly #search = h("input", { class: "pt-in", type: "search", placeholder: "Find a segment or feature", "aria-label": "Find a segment or feature", "data-testid": "search" });
@@ -63,6 +65,7 @@ class TreeWidget {
   /** Everything anew: another round, or other names. */
   draw(): void {
     const tree = this.#model.get("tree");
+    const named = this.#segments;
     this.#segments = new Map(tree?.segments.map((segment) => [segment.id, segment]));
     this.root.setAttribute("aria-label", tree ? `${tree.title}, segments after round ${tree.number}` : "Segments");
     if (!tree) {
@@ -73,9 +76,26 @@ class TreeWidget {
       return;
     }
     this.#drawHead(tree);
-    this.#drawPane();
+    const shape = JSON.stringify({ ...tree, followed: [], segments: tree.segments.map((segment) => ({ ...segment, name: "" })) });
+    if (shape === this.#shape && !this.#query) this.#renameCards(tree, named);
+    else this.#drawPane();
+    this.#shape = shape;
     this.#drawSide();
     this.#drawRest(tree);
+  }
+
+  /** Only names have changed: hundreds of other cards stay as they are. */
+  #renameCards(tree: TreeView, before: ReadonlyMap<string, TreeSegmentView>): void {
+    const plan = this.#plan;
+    if (!plan) return;
+    const selected = this.#model.get("selected_segment");
+    const figures = gateFigures(tree);
+    for (const p of this.#cards()) {
+      const id = p.node.segment;
+      if (id === null || before.get(id)?.name === this.#segments.get(id)?.name) continue;
+      const node = [...this.#pane.querySelectorAll<HTMLElement>(".leaf")].find((leaf) => leaf.dataset["node"] === p.node.id);
+      node?.replaceChildren(...card(tree, plan, p, this.#segments, figures, { selected: id === selected, found: true, stop: p.node.id === this.#stop }).childNodes);
+    }
   }
 
   /** Another segment is selected, here or in another view. */
@@ -88,10 +108,7 @@ class TreeWidget {
       node.classList.toggle("sel", chosen);
       node.setAttribute("aria-selected", String(chosen));
     }
-    for (const ribbon of this.#pane.querySelectorAll<SVGElement>(".rib")) {
-      const to = this.#plan?.placed.find((p) => p.node.id === ribbon.dataset["to"]);
-      ribbon.classList.toggle("on", id !== null && !!to?.card && to.segments.includes(id));
-    }
+    this.#light(id);
     const tree = this.#model.get("tree");
     if (tree) this.#drawRest(tree);
     this.#drawSide();
@@ -159,9 +176,15 @@ class TreeWidget {
     this.#pane.replaceChildren(scroller, legend);
     scroller.scrollTop = scroll;
     setText(this.#fold, this.#collapsed.size > 0 ? "Expand all" : "Collapse all");
+    this.#light(selected);
+  }
+
+  /** The ribbon that leads to the selected segment. */
+  #light(selected: string | null): void {
+    const cards = new Map(this.#cards().map((p) => [p.node.id, p]));
     for (const ribbon of this.#pane.querySelectorAll<SVGElement>(".rib")) {
-      const to = plan.placed.find((p) => p.node.id === ribbon.dataset["to"]);
-      ribbon.classList.toggle("on", selected !== null && !!to?.card && to.segments.includes(selected));
+      const to = cards.get(ribbon.dataset["to"] ?? "");
+      ribbon.classList.toggle("on", selected !== null && to !== undefined && to.segments.includes(selected));
     }
   }
 

@@ -82,6 +82,13 @@ export function probability(p: number): string {
   return p.toFixed(2);
 }
 
+/** "p 0.031", "p < 0.001". */
+export function pValue(p: number | null): string {
+  if (p === null) return `p ${UNKNOWN}`;
+  if (p < 0.001) return "p < 0.001";
+  return p > 0.999 ? "p > 0.999" : `p ${p.toFixed(3)}`;
+}
+
 /** Decimals that show three figures of the largest of some values, and the same for all of them. */
 export function digitsFor(values: readonly number[]): number {
   const largest = Math.max(0, ...values.map(Math.abs));

@@ -162,7 +162,7 @@ export interface VerdictView {
   per_round: Interval | null;
   per_year: Interval | null;
   claim: string;
-  words: string;
+  reason: string;
 }
 
 export interface TruthView {
@@ -214,9 +214,25 @@ export interface HistoryView {
   converged: boolean;
 }
 
+export interface ClassicLiftView {
+  arm: ArmRef;
+  lift: Interval;
+  p_value: number | null;
+  p_adjusted: number | null;
+  n_control: number;
+  n_treatment: number;
+}
+
+export interface ClassicView {
+  level: number;
+  lifts: ClassicLiftView[];
+  problem: string;
+}
+
 export interface RoundDashboardTraits {
   round: RoundView;
   history: HistoryView[];
+  classic: ClassicView | null;
   selected_segment: string | null;
 }
 
@@ -620,6 +636,12 @@ export interface WeightsView {
 
 export interface WeightHistoryView {
   periods: WeightsView[];
+}
+
+export interface DetectableView {
+  rise: number | null;
+  relative: number | null;
+  power: number;
 }
 
 export interface ErrorView {

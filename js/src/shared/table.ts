@@ -21,7 +21,7 @@ export function table(name: string, caption: string, columns: readonly Column[],
     { class: `pt-table ${name}`, role: "table" },
     h("caption", { class: "vh" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...columns.map(head))),
-    h("tbody", { role: "rowgroup" }, ...rows.map((row) => body(row, columns))),
+    h("tbody", { role: "rowgroup" }, ...rows.map((row) => rowNode(row, columns))),
   );
 }
 
@@ -31,7 +31,8 @@ function head(column: Column): HTMLElement {
   return h("th", attributes, h("span", { class: "t" }, column.head), column.axis);
 }
 
-function body(row: Row | string, columns: readonly Column[]): HTMLElement {
+/** A row, or a line of words across all columns. */
+export function rowNode(row: Row | string, columns: readonly Column[]): HTMLElement {
   if (typeof row === "string") {
     return h("tr", { class: "pt-group", role: "row" }, h("td", { colspan: columns.length, role: "cell" }, row));
   }
