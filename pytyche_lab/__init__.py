@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from pytyche_lab.classic import check_srm as check_srm
     from pytyche_lab.classic import check_srm_periods as check_srm_periods
     from pytyche_lab.classic import compare_ranks as compare_ranks
+    from pytyche_lab.classic import detectable_rise as detectable_rise
     from pytyche_lab.classic import duration_days as duration_days
     from pytyche_lab.classic import plan_means as plan_means
     from pytyche_lab.classic import plan_rates as plan_rates
@@ -178,6 +179,7 @@ _HOMES = {
         "check_srm",
         "check_srm_periods",
         "compare_ranks",
+        "detectable_rise",
         "duration_days",
         "plan_means",
         "plan_rates",
