@@ -246,7 +246,7 @@ def test_the_design_is_known_by_its_content():
     assert one.to_dict() == equal.to_dict()
     assert one.to_dict() != SweepDesign(64, 2, features=frame * 2, settings=SETTINGS).to_dict()
     assert one.to_dict() != SweepDesign(64, 2, features=frame).to_dict()
-    with pytest.raises(DesignError, match="2 arms or more"):
+    with pytest.raises(DesignError, match="n_arms is 1"):
         SweepDesign(64, 1)
     with pytest.raises(DesignError, match="named twice"):
         start_sweep(DESIGN, [TWO_SCENARIOS[0]] * 2)

@@ -155,7 +155,7 @@ def test_more_arms_and_lopsided_shares_need_more_visitors():
         ({}, "no effect on revenue"),
         ({"conversion_lift": 30}, "between 0 and 1"),
         ({"order_lift": -1.0}, "positive order values"),
-        ({"conversion_lift": 0.1, "n_arms": 1}, "2 arms"),
+        ({"conversion_lift": 0.1, "n_arms": 1}, "n_arms is 1"),
         ({"conversion_lift": 0.1, "power": 0.01}, "power between"),
     ],
 )

@@ -57,8 +57,8 @@ class SweepDesign:
         n_arms = count("n_arms", self.n_arms, 2, MOST_ARMS)
         if count("n_visitors", self.n_visitors) < 10 * n_arms:
             raise DesignError(
-                f"A sweep of {self.n_visitors} visitors and {self.n_arms} arms: use 2 arms or "
-                "more, and at least 10 visitors an arm."
+                f"A sweep of {self.n_visitors} visitors and {self.n_arms} arms: use at least 10 "
+                "visitors an arm."
             )
 
     @property
