@@ -44,11 +44,11 @@ def read_json(file: Path) -> Any:
     """
     size = file.stat().st_size
     if size > MOST_JSON:
-        raise UnreadableError(f"'{file}' has {size:,} bytes; {MOST_JSON:,} are the most.")
+        raise UnreadableError(f"'{file}' has {size:,} bytes; {MOST_JSON:,} are the most")
     try:
         return json.loads(file.read_bytes().decode())
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"'{file}' is no JSON: {error}.") from error
+        raise UnreadableError(f"'{file}' is no JSON: {error}") from error
 
 
 def read_arrays(file: Path) -> dict[str, np.ndarray]:
@@ -68,7 +68,7 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
             NotImplementedError, OverflowError, MemoryError, OSError, zipfile.BadZipFile,
             zlib.error,
         ) as error:  # fmt: skip
-            raise UnreadableError(f"'{file}' is no NPZ file that can be read: {error}.") from error
+            raise UnreadableError(f"'{file}' is no NPZ file that can be read: {error}") from error
 
 
 def _arrays(stream: BinaryIO, file: Path) -> dict[str, np.ndarray]:
@@ -79,22 +79,22 @@ def _arrays(stream: BinaryIO, file: Path) -> dict[str, np.ndarray]:
         for member in members:
             name = member.filename.removesuffix(".npy")
             if name == member.filename or name in found:
-                raise UnreadableError(f"'{file}' holds '{member.filename}', which is no array.")
+                raise UnreadableError(f"'{file}' holds '{member.filename}', which is no array")
             with archive.open(member) as content:
                 # What the array claims to be is taken from memory before it is read.
                 version = np.lib.format.read_magic(content)
                 if version != (1, 0):
-                    raise UnreadableError(f"'{member.filename}' in '{file}' has another format.")
+                    raise UnreadableError(f"'{member.filename}' in '{file}' has another format")
                 shape, _, dtype = np.lib.format.read_array_header_1_0(content)
                 claimed = dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
                 if dtype.hasobject or not 0 <= claimed <= member.file_size:
                     raise UnreadableError(
-                        f"'{member.filename}' in '{file}' does not hold what it says it does."
+                        f"'{member.filename}' in '{file}' does not hold what it says it does"
                     )
             with archive.open(member) as content:
                 found[name] = np.lib.format.read_array(content, allow_pickle=False)
                 if content.read(1):
-                    raise UnreadableError(f"'{member.filename}' in '{file}' is too long.")
+                    raise UnreadableError(f"'{member.filename}' in '{file}' is too long")
     return found
 
 
@@ -116,7 +116,7 @@ def read_frame(file: Path) -> pd.DataFrame:
         raise
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError,
             AttributeError, NotImplementedError) as error:  # fmt: skip
-        raise UnreadableError(f"'{file}' is no Parquet file that can be read: {error}.") from error
+        raise UnreadableError(f"'{file}' is no Parquet file that can be read: {error}") from error
 
 
 def check_table(what: object, size: int, metadata: pq.FileMetaData) -> None:
@@ -140,7 +140,7 @@ def check_growth(what: object, size: int, unpacked: int) -> None:
     most = min(max(ALWAYS_FINE, MOST_GROWTH * size), MOST_BYTES)
     if unpacked > most:
         raise UnreadableError(
-            f"'{what}' has {size:,} bytes and would unpack to {unpacked:,}; {most:,} are the most."
+            f"'{what}' has {size:,} bytes and would unpack to {unpacked:,}; {most:,} are the most"
         )
 
 
@@ -151,5 +151,5 @@ def check_name(name: object) -> str:
         UnreadableError: if it leads out of the folder.
     """
     if not isinstance(name, str) or name in ("", ".", "..") or {"/", "\\", "\0"} & set(name):
-        raise UnreadableError(f"{name!r} is not the name of a file in the folder.")
+        raise UnreadableError(f"{name!r} is not the name of a file in the folder")
     return name
