@@ -10,10 +10,10 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 import pytest
-from experiment_cases import SETTINGS
+from experiment_cases import SETTINGS, quietly
 
 from pytyche_engine.contracts import DataError
-from pytyche_engine.contracts.errors import UncalibratedWarning, UnconvergedWarning
+from pytyche_engine.contracts.errors import FitError, UncalibratedWarning, UnconvergedWarning
 from pytyche_engine.experiment import sequential_experiment
 
 N = int(os.environ.get("PYTYCHE_EXTREME", "32"))
@@ -66,7 +66,6 @@ CASES = {
     "one converter": one_converter,
     "an arm without converters": one_arm_without,
     "everybody converts": lambda: visitors(1.0),
-    "amounts from a thousandth to a billion": wide,
     "features that repeat each other": collinear,
     "orders worth nearly nothing": lambda: visitors(0.3, order=1e-12),
     "orders worth a fortune": lambda: visitors(0.3, order=1e12),
@@ -96,6 +95,14 @@ def test_extreme_data_give_finite_draws_and_say_what_they_are_worth(case):
     assert UnconvergedWarning in kinds or done.posterior.sampling.stopped == "converged"
     assert "uncalibrated" in repr(done.analysis).lower() + repr(done).lower()
     assert done.next_recommendation.n_visitors is None
+
+
+def test_amounts_from_a_thousandth_to_a_billion_are_refused_in_words():
+    # A log-normal of that spread has no mean that a float32 holds.
+    exp = sequential_experiment(schedule=[N], treatments=ARMS, settings=SETTINGS)
+    with pytest.raises(FitError, match="one unit in all rows"):
+        quietly(exp.observe, wide())
+    assert exp.current_round_idx == 0
 
 
 @pytest.mark.parametrize("case", ["one converter", "an arm without converters"])
