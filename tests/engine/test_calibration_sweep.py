@@ -239,6 +239,18 @@ def test_standard_scenarios_cover_every_template_and_null_effects():
     assert len(truth.rpv) == 64
 
 
+def test_a_cluster_without_workers_is_given_up(monkeypatch):
+    # As after a machine slept: Dask would wait for ever.
+    monkeypatch.setattr(cluster_module, "NO_WORKERS_SECONDS", 0.5)
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as made,
+        distributed.Client(made) as client,
+        pytest.raises(CalibrationError, match="no workers"),
+    ):
+        run_all(client, len, {1: ("a",)}, {}.__setitem__, Tally(Control(), 1, 1, 1))
+
+
 def test_the_design_is_known_by_its_content():
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
     one = SweepDesign(64, 2, features=frame, settings=SETTINGS)

@@ -26,6 +26,9 @@ ONE_THREAD = {
 
 _POLL_SECONDS = 0.25
 
+NO_WORKERS_SECONDS = 60.0
+"""How long a cluster may be without any worker before it is given up."""
+
 
 @dataclass
 class Tally:
@@ -136,14 +139,25 @@ def run_all(
 
     Raises:
         FitCancelled: if the tally's control was cancelled; what is kept stays.
+        CalibrationError: if the cluster lost all its workers; what is kept stays.
     """
     waiting = list(calls.items())[::-1]
     running: dict[Any, K] = {}
+    seen_workers = time.monotonic()
     tally.emit()
     try:
         while waiting or running:
             tally.control.checkpoint()
-            room = 2 * max(1, len(client.nthreads())) - len(running)
+            n_workers = len(client.nthreads())
+            if n_workers:
+                seen_workers = time.monotonic()
+            elif time.monotonic() - seen_workers > NO_WORKERS_SECONDS:
+                # A machine that slept, or memory that ran out: they would be waited for for ever.
+                raise CalibrationError(
+                    f"The cluster has had no workers for {NO_WORKERS_SECONDS:.0f} seconds. What is "
+                    "finished is kept where there is a folder: run it again to go on."
+                )
+            room = 2 * max(1, n_workers) - len(running)
             for _ in range(min(room, len(waiting))):
                 key, arguments = waiting.pop()
                 running[client.submit(work, *arguments, pure=False)] = key
