@@ -60,7 +60,7 @@ API = {
 }  # fmt: skip
 """Title, what it is for, and the public names of each page. The rest is the classical analysis."""
 
-INCLUDED = ("dependencies", "figures", "peers", "routes")
+INCLUDED = ("artifacts", "dependencies", "figures", "peers", "routes")
 """Files that are part of a page, and no page themselves."""
 
 ON_EXPERIMENTS = "pytyche_lab.experiments.LabExperiment"
@@ -75,6 +75,7 @@ def everything() -> None:
     api()
     dependencies()
     benchmarks()
+    artifacts()
     routes()
 
 
@@ -218,7 +219,7 @@ def benchmarks() -> None:
     ]
     for part, lines in parts.items():
         head = "| | what | value | bar |\n|---|---|---|---|"
-        text.append(f"## {part}\n\n{head}\n" + "\n".join(lines))
+        text.append(f"### {part}\n\n{head}\n" + "\n".join(lines))
     _write("figures.md", *text)
     shutil.copy(figures.RESULTS / "peers.svg", MADE)
     shutil.copy(figures.RESULTS / "peers.md", MADE / "peers.md")
@@ -252,6 +253,30 @@ def _coverage(figures: Mapping[str, Any]) -> str:
     bar = base.mark_tick(color="#8a94a6", thickness=2, size=16).encode(x="level:Q")
     both = (bar + chart).properties(width=420, height={"step": 24})
     return vl_convert.vegalite_to_svg(both.to_dict())
+
+
+def artifacts() -> None:
+    """The artifacts that come with the package: what made them, and their held-out coverage."""
+    shipped = importlib.import_module("pytyche_engine.calibration.shipped")
+    viz = importlib.import_module("pytyche_lab.viz")
+    text = []
+    for name in shipped.shipped_names():
+        artifact = shipped.load_shipped(name)
+        made_by = ", ".join(f"{what} {version}" for what, version in artifact.versions.items())
+        text.append(
+            f"### {name}\n\n{artifact.n_fits} fits of {artifact.scope.n_visitors:,} visitors and "
+            f"{artifact.scope.n_arms} arms: {len(artifact.scenarios)} scenarios, "
+            f"{artifact.n_sims} simulations of each, seed {artifact.seed}; {made_by}; "
+            f"{artifact.date[:10]}."
+        )
+        for quantity, what in (("ate", "average lifts"), ("gate", "segments' lifts")):
+            file = f"{name}-{quantity}.svg"
+            viz.plot_calibration(artifact, quantity).save(str(MADE / file))
+            text.append(
+                f"```{{image}} made/{file}\n:alt: Held-out coverage of {what}, {name}, "
+                "before and after recalibration, and where the truths lie among the draws\n```"
+            )
+    _write("artifacts.md", *text)
 
 
 def routes() -> None:
