@@ -9,7 +9,7 @@ import traitlets as t
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.classic_snapshot import classic_table, classic_view
 from pytyche_lab.widgets.lab_widget import LabWidget
-from pytyche_lab.widgets.schema import ClassicView
+from pytyche_lab.widgets.schema.round_dashboard import ClassicView
 from pytyche_lab.widgets.snapshots import history_view, round_view
 
 

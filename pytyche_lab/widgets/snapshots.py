@@ -8,8 +8,7 @@ from pytyche_engine.contracts.decisions import CellObservation, Comparison
 from pytyche_engine.contracts.verdicts import Verdict
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.lamps import lamps
-from pytyche_lab.widgets.schema import (
-    ArmRef,
+from pytyche_lab.widgets.schema.round_dashboard import (
     CellView,
     ComparisonView,
     HistoryView,
@@ -19,6 +18,7 @@ from pytyche_lab.widgets.schema import (
     TruthView,
     VerdictView,
 )
+from pytyche_lab.widgets.schema.shared import ArmRef
 from pytyche_lab.widgets.values import arm_ref, finite, finite_interval, interval
 
 

@@ -7,7 +7,7 @@ from pytyche_engine.contracts.cells import TreePolicy
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.rule_tree import RuleLeaf, RuleNode, rule_tree
 from pytyche_engine.experiment import Round
-from pytyche_lab.widgets.schema import (
+from pytyche_lab.widgets.schema.segment_tree import (
     FollowedView,
     SegmentDetailView,
     SegmentRoundView,

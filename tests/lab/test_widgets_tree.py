@@ -14,7 +14,8 @@ from pytyche_engine.experiment import SequentialExperiment, sequential_experimen
 from pytyche_engine.experiment.round import Round
 from pytyche_lab.experiments import LabExperiment
 from pytyche_lab.experiments import sequential_experiment as lab_experiment
-from pytyche_lab.widgets import RoundDashboard, SegmentTree, schema
+from pytyche_lab.widgets import RoundDashboard, SegmentTree
+from pytyche_lab.widgets.schema.segment_tree import SegmentDetailView, TreeView
 from pytyche_lab.widgets.tree_snapshot import detail_view, tree_view
 from pytyche_lab.widgets.views import Views
 
@@ -165,5 +166,5 @@ def test_there_is_no_dashboard_of_a_round_that_is_not_there():
 
 def test_what_is_sent_has_the_declared_shape():
     done = finished_round()
-    assert fits(tree_view(done, "promo", routed(done)), schema.TreeView)
-    assert fits(detail_view("S1", [done]), schema.SegmentDetailView)
+    assert fits(tree_view(done, "promo", routed(done)), TreeView)
+    assert fits(detail_view("S1", [done]), SegmentDetailView)

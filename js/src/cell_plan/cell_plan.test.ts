@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
-import type { ArmRef, CellPlanTraits, PlanCellView, PlanSetup, PlanView } from "../shared/schema";
+import type { CellPlanTraits, PlanCellView, PlanSetup, PlanView } from "../shared/schema/cell_plan";
+import type { ArmRef } from "../shared/schema/shared";
 import widget from "./index";
 import { coverageWords } from "./rule_builder";
 

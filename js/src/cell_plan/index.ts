@@ -4,7 +4,7 @@ import { type Child, h, keepKeys } from "../shared/dom";
 import * as f from "../shared/format";
 import { chip, icon } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
-import type { CellPlanTraits, PlanView } from "../shared/schema";
+import type { CellPlanTraits, PlanView } from "../shared/schema/cell_plan";
 import { codePanel, footer, notes } from "./footer";
 import { cellClass } from "./mix";
 import { hasDetails, planTable, rename } from "./rows";

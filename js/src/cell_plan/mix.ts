@@ -3,7 +3,8 @@
 import { h, s } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass, armKey, armName } from "../shared/glyph";
-import type { ArmRef, PlanCellView, RouteView } from "../shared/schema";
+import type { PlanCellView, RouteView } from "../shared/schema/cell_plan";
+import type { ArmRef } from "../shared/schema/shared";
 import { table } from "../shared/table";
 import { percentField, refusal, type View } from "./view";
 

@@ -5,7 +5,7 @@ import * as f from "../shared/format";
 import { axis, glyph } from "../shared/glyph";
 import { definition, icon } from "../shared/icons";
 import { amountTick, scaleOver } from "../shared/scale";
-import type { PlanCellView, PlanView } from "../shared/schema";
+import type { PlanCellView, PlanView } from "../shared/schema/cell_plan";
 import { menuButton } from "./menu";
 import { mixes } from "./mix";
 import { ruleBuilder } from "./rule_builder";

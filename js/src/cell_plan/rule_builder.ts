@@ -3,7 +3,7 @@
 import { type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { icon } from "../shared/icons";
-import type { ClauseView, FeatureView, HypothesisView } from "../shared/schema";
+import type { ClauseView, FeatureView, HypothesisView } from "../shared/schema/cell_plan";
 import { menuButton } from "./menu";
 import { histogram, mix } from "./mix";
 import { type ClauseDraft, field, refusal, type View } from "./view";

@@ -2,7 +2,7 @@
 
 import { h } from "../shared/dom";
 import { plain } from "../shared/format";
-import type { PlanCellView } from "../shared/schema";
+import type { PlanCellView } from "../shared/schema/cell_plan";
 import { nameOf, type View } from "./view";
 
 const STEP = 0.005;

@@ -6,7 +6,7 @@ import * as f from "../shared/format";
 import { type Host } from "../shared/host";
 import { chip, note, statusIcon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
-import type { CockpitTraits, CockpitView, Tab } from "../shared/schema";
+import type { CockpitTraits, CockpitView, Tab } from "../shared/schema/cockpit";
 import { calibration } from "./calibration";
 import { history } from "./history";
 

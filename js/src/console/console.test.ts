@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
 import type { Host } from "../shared/host";
-import type { AnalysisView, ConsoleTraits, ExperimentDetail, ExperimentSummary, PageView } from "../shared/schema";
+import type { AnalysisView, ConsoleTraits, ExperimentDetail, ExperimentSummary, PageView } from "../shared/schema/console";
 import console_ from "./index";
 import { checkWeights, scaled } from "./weights";
 

@@ -5,7 +5,7 @@ import * as f from "../shared/format";
 import { armClass, armName, axis, glyph } from "../shared/glyph";
 import { chip, definition, icon, note } from "../shared/icons";
 import { amountTick, liftTick, scaleOver } from "../shared/scale";
-import type { AnalysisView, ComparisonFiguresView, ExperimentDetail, ResultView, WeightHistoryView } from "../shared/schema";
+import type { AnalysisView, ComparisonFiguresView, ExperimentDetail, ResultView, WeightHistoryView } from "../shared/schema/console";
 import { table } from "../shared/table";
 import { button } from "./list";
 import { arm, modeWords, moment, percents, pValue, statusChip } from "./words";

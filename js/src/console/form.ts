@@ -4,7 +4,7 @@ import { type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass, armKey } from "../shared/glyph";
 import { chip, icon, statusIcon } from "../shared/icons";
-import type { DetectableView, ExperimentDetail } from "../shared/schema";
+import type { DetectableView, ExperimentDetail } from "../shared/schema/console";
 import { button } from "./list";
 import { checkWeights, scaled } from "./weights";
 import { arm } from "./words";

@@ -3,7 +3,7 @@
 import { type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { icon, statusIcon } from "../shared/icons";
-import type { ExperimentSummary, PageView } from "../shared/schema";
+import type { ExperimentSummary, PageView } from "../shared/schema/console";
 import { table } from "../shared/table";
 import { day, modeWords, statusChip } from "./words";
 

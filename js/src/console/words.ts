@@ -2,7 +2,8 @@
 
 import * as f from "../shared/format";
 import { chip } from "../shared/icons";
-import type { ArmRef, ExperimentStatus, ExperimentSummary } from "../shared/schema";
+import type { ExperimentStatus, ExperimentSummary } from "../shared/schema/console";
+import type { ArmRef } from "../shared/schema/shared";
 
 export function statusChip(status: ExperimentStatus): HTMLElement {
   if (status === "running") return chip("Running", "on", "play");

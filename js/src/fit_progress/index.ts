@@ -4,7 +4,7 @@ import { h, keepKeys, setText } from "../shared/dom";
 import { duration, count } from "../shared/format";
 import { chip, icon, type IconName, note } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
-import type { FitProgressTraits, Progress, State } from "../shared/schema";
+import type { FitProgressTraits, Progress, State } from "../shared/schema/fit_progress";
 import { chains, convergence, interim, remember, type Settling, stages, tracesFrom } from "./panels";
 import { headline, isIndeterminate, isOver, kept, percentDone, size, spoken, stateChip, waiting } from "./words";
 

@@ -5,7 +5,8 @@ import { count, digitsFor, duration, liftFigures, signed, UNKNOWN } from "../sha
 import { armClass, armKey, armName } from "../shared/glyph";
 import { definition, icon, statusIcon } from "../shared/icons";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { FitSetup, Interval, LampStatus, LiftView, Progress, State } from "../shared/schema";
+import type { FitSetup, LiftView, Progress, State } from "../shared/schema/fit_progress";
+import type { Interval, LampStatus } from "../shared/schema/shared";
 import { table } from "../shared/table";
 import { isIndeterminate, kept, stageFraction, stageWeights, STAGE_WORD } from "./words";
 

@@ -5,7 +5,8 @@ import * as f from "../shared/format";
 import { armKey, armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { OptionView, RoundView, Verdict } from "../shared/schema";
+import type { OptionView, RoundView } from "../shared/schema/round_dashboard";
+import type { Verdict } from "../shared/schema/shared";
 import { type Row, stacked, table } from "../shared/table";
 
 const LOSS =

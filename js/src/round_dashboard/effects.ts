@@ -6,7 +6,7 @@ import { armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
 import { CLAIM, ruleText, segmentName, sentence } from "../shared/rules";
 import { liftTick, type Scale, scaleOver } from "../shared/scale";
-import type { ClassicView, ComparisonView, RoundView, SegmentView } from "../shared/schema";
+import type { ClassicView, ComparisonView, RoundView, SegmentView } from "../shared/schema/round_dashboard";
 import { type Column, type Row, rowNode, section, stacked, table } from "../shared/table";
 import { liftDigits } from "./decision";
 

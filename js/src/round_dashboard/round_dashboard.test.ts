@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
-import type { ArmRef, HistoryView, Interval, RoundDashboardTraits, RoundView } from "../shared/schema";
+import type { HistoryView, RoundDashboardTraits, RoundView } from "../shared/schema/round_dashboard";
+import type { ArmRef, Interval } from "../shared/schema/shared";
 import widget from "./index";
 
 const EVIL = "<img src=x onerror=alert(1)>";

@@ -6,7 +6,8 @@ import { armName, axis, glyph } from "../shared/glyph";
 import { chip, definition } from "../shared/icons";
 import { CLAIM, sentence } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { Interval, LampStatus, RoundView, Verdict, VerdictView } from "../shared/schema";
+import type { RoundView, VerdictView } from "../shared/schema/round_dashboard";
+import type { Interval, LampStatus, Verdict } from "../shared/schema/shared";
 import { type Column, section, stacked, table } from "../shared/table";
 import { VERDICT } from "./decision";
 

@@ -5,7 +5,7 @@ import * as f from "../shared/format";
 import { armClass, armName, glyph } from "../shared/glyph";
 import { ruleText, segmentName, shortAnswer } from "../shared/rules";
 import { scaleOver } from "../shared/scale";
-import type { TreeSegmentView, TreeView } from "../shared/schema";
+import type { TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
 import type { Layout, Placed } from "./layout";
 
 const UNDECIDED = 0.5;

@@ -6,7 +6,8 @@ import { armClass, armName, axis, glyph } from "../shared/glyph";
 import { chip, definition, icon, statusIcon } from "../shared/icons";
 import { CLAIM, clauseText, segmentName, sentence } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { LampStatus, SegmentDetailView, TreeSegmentView, TreeView } from "../shared/schema";
+import type { SegmentDetailView, TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
+import type { LampStatus } from "../shared/schema/shared";
 import { stacked, table } from "../shared/table";
 
 const HELD_OUT = "AIPW estimate of the same lift from visitors who did not choose this segment, with its 80% interval.";

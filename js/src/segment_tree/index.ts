@@ -8,7 +8,7 @@ import { chip, icon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
 import { segmentName } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { SegmentTreeTraits, TreeSegmentView, TreeView } from "../shared/schema";
+import type { SegmentTreeTraits, TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
 import { card, followed, gateFigures, ribbons } from "./cards";
 import { detail, type Doing, nothingSelected } from "./detail";
 import { layout, type Layout, type Placed } from "./layout";

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it } from "vitest";
 import { FakeModel } from "../shared/fake_model";
-import type { SegmentDetailView, SegmentTreeTraits, TreeNodeView, TreeSegmentView, TreeView } from "../shared/schema";
+import type { SegmentDetailView, SegmentTreeTraits, TreeNodeView, TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
 import widget from "./index";
 import { layout } from "./layout";
 

@@ -1,6 +1,6 @@
 // Numbers as text: true minus sign, tabular digits, no probability of 0 or 1.
 
-import type { Interval } from "./schema";
+import type { Interval } from "./schema/shared";
 
 export const MINUS = "\u2212";
 export const UNKNOWN = "–";

@@ -2,7 +2,7 @@
 
 import { type Child, h, s } from "./dom";
 import type { Scale } from "./scale";
-import type { ArmRef, Interval } from "./schema";
+import type { ArmRef, Interval } from "./schema/shared";
 
 const N_SLOTS = 6;
 
