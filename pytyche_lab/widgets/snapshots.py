@@ -75,6 +75,13 @@ def round_view(finished: Round, title: str) -> RoundView:
     }
 
 
+def names_of(finished: Round) -> dict[str, str]:
+    """The names of the round's segments that have one, by id."""
+    analysis = finished.analysis
+    segments = (analysis.everyone, *analysis.search.segments, *analysis.registered)
+    return {s.id: s.name for s in segments if s.name}
+
+
 def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:
     """The rounds up to `now`, first to last, as the lift of the arm recommended now."""
     arm = now.analysis.recommendation.treatment
@@ -204,7 +211,6 @@ def _comparison(c: Comparison, arms: Sequence[str]) -> ComparisonView:
 def _segment(s: Segment, arms: Sequence[str], *, registered: bool) -> SegmentView:
     return {
         "id": s.id,
-        "name": s.name,
         "rule": str(s.rule),
         "share": s.population_share,
         "n_visitors": s.n_visitors,
@@ -224,7 +230,7 @@ def _verdict(v: Verdict, finished: Round) -> VerdictView:
     worth = v.worth
     return {
         "segment": v.segment.id,
-        "called": v.segment.name or (v.segment.id if v.segment.rule.clauses else "Everyone"),
+        "called": v.segment.id if v.segment.rule.clauses else "Everyone",
         "arm": arm_ref(v.arm, finished.plan.arms),
         "verdict": v.recommendation.decision.value,
         "lift": interval(worth.per_visitor),

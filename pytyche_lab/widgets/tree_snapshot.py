@@ -143,7 +143,6 @@ def _nodes(segments: Sequence[Segment], shares: Mapping[str, list[float]]) -> li
 def _segment(s: Segment, arms: Sequence[str], *, registered: bool) -> TreeSegmentView:
     return {
         "id": s.id,
-        "name": s.name,
         "rule": str(s.rule),
         "share": s.population_share,
         "n_visitors": s.n_visitors,

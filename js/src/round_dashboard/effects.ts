@@ -4,7 +4,7 @@ import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
-import { CLAIM, ruleText, segmentName, sentence } from "../shared/rules";
+import { CLAIM, named, type Named, type Names, ruleText, segmentName, sentence } from "../shared/rules";
 import { liftTick, type Scale, scaleOver } from "../shared/scale";
 import type { ClassicView, ComparisonView, RoundView, SegmentView } from "../shared/schema/round_dashboard";
 import { type Column, type Row, rowNode, section, stacked, table } from "../shared/table";
@@ -37,14 +37,15 @@ export class Effects {
     this.#selected = selected;
   }
 
-  show(round: RoundView, classic: ClassicView | null): void {
+  show(round: RoundView, names: Names, classic: ClassicView | null): void {
     const { currency, is_calibrated: calibrated, level } = round;
     const ends = [...round.comparisons.map((c) => c.lift), ...round.segments.map((s) => s.gate)].flatMap((i) => [i.low, i.high]);
     const scale = scaleOver([0, ...ends], 4);
     const digits = Math.max(liftDigits(round), f.digitsFor(ends));
-    const found = round.segments.filter((s) => !s.registered);
-    const registered = round.segments.filter((s) => s.registered);
-    const segment = (s: SegmentView): Line => ({ key: JSON.stringify(s), row: () => segmentRow(s, round, scale, digits, this.#selected()) });
+    const segments = named(round.segments, names);
+    const found = segments.filter((s) => !s.registered);
+    const registered = segments.filter((s) => s.registered);
+    const segment = (s: Named<SegmentView>): Line => ({ key: JSON.stringify(s), row: () => segmentRow(s, round, scale, digits, this.#selected()) });
     const words = (text: string): Line => ({ key: text, row: () => text });
     const lines: Line[] = [
       ...round.comparisons.flatMap((c) => [
@@ -153,7 +154,7 @@ function classicRow(c: ComparisonView, classic: ClassicView | null, round: Round
   };
 }
 
-function segmentRow(s: SegmentView, round: RoundView, scale: Scale, digits: number, selected: string | null): Row {
+function segmentRow(s: Named<SegmentView>, round: RoundView, scale: Scale, digits: number, selected: string | null): Row {
   const { currency } = round;
   const everyone = s.rule === "everyone";
   const called = segmentName(s);

@@ -149,16 +149,17 @@ class Dashboard {
 
   draw(): void {
     const round = this.#model.get("round");
+    const names = this.#model.get("names");
     const past = this.#model.get("history");
     const { segments, verdicts: said, ...rest } = round;
     void segments; // the table compares its own
     const whole = JSON.stringify(rest);
     this.#root.setAttribute("aria-label", `${round.title}, round ${round.number}`);
-    this.#effects.show(round, this.#model.get("classic"));
+    this.#effects.show(round, names, this.#model.get("classic"));
     const all: [key: string, build: () => (HTMLElement | null)[]][] = [
       [whole, () => [header(round), lamps(round.health), ...notes(round), decision(round), cells(round)]],
       ["", () => [this.#effects.el]],
-      [JSON.stringify([said, round.level, round.converged]), () => [verdicts(round, () => this.#model.get("selected_segment"))]],
+      [JSON.stringify([said, names, round.level, round.converged]), () => [verdicts(round, names, () => this.#model.get("selected_segment"))]],
       [JSON.stringify([rest, past]), () => [parts(round), history(round, past), round.truth && truth(round.truth, round), legend(round)]],
     ];
     all.forEach(([key, build], i) => {
@@ -218,6 +219,7 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
     if (event.key === "Escape" && model.get("selected_segment")) select(null);
   });
   cleanup.onChange(model, "round", redraw);
+  cleanup.onChange(model, "names", redraw);
   cleanup.onChange(model, "history", redraw);
   cleanup.onChange(model, "classic", redraw);
   cleanup.onChange(model, "selected_segment", () => mark(root, model.get("selected_segment")));

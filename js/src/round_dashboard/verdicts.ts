@@ -4,7 +4,7 @@ import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { chip, definition } from "../shared/icons";
-import { CLAIM, sentence } from "../shared/rules";
+import { CLAIM, type Names, sentence } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
 import type { RoundView, VerdictView } from "../shared/schema/round_dashboard";
 import type { Interval, LampStatus, Verdict } from "../shared/schema/shared";
@@ -15,7 +15,7 @@ const LOOK: Record<Verdict, LampStatus | ""> = { SHIP: "ok", CONTINUE: "", STOP:
 /** More rows than this are folded away: everyone's verdicts stay in sight. */
 const SHOWN = 6;
 
-export function verdicts(round: RoundView, selected: () => string | null): HTMLElement | null {
+export function verdicts(round: RoundView, names: Names, selected: () => string | null): HTMLElement | null {
   if (round.verdicts.length === 0) return null;
   const ends = round.verdicts.flatMap(({ lift }) => [lift.low, lift.high]);
   const scale = scaleOver([0, ...ends], 4);
@@ -30,14 +30,15 @@ export function verdicts(round: RoundView, selected: () => string | null): HTMLE
     { head: definition("Claim", CLAIM), class: "c6" },
   ];
   const row = (v: VerdictView) => {
+    const called = names[v.segment] ?? v.called;
     const [mean, bounds] = f.liftFigures(v.lift, round.currency, digits);
     return {
       id: v.segment,
       class: `pick${v.segment === selected() ? " sel" : ""}`,
       cells: [
-        [h("span", { class: "pt-name" }, v.called), h("span", { class: "sub" }, armName(v.arm, v.arm.name)), reason(v)],
+        [h("span", { class: "pt-name" }, called), h("span", { class: "sub" }, armName(v.arm, v.arm.name)), reason(v)],
         [chip(VERDICT[v.verdict], LOOK[v.verdict])],
-        [glyph({ arm: v.arm, scale, zero: true, interval: v.lift, calibrated: round.is_calibrated, label: f.labelled(`${v.called}, ${v.arm.name}: ${VERDICT[v.verdict]}, lift ${mean} ${bounds}, ${v.claim}`, round) })],
+        [glyph({ arm: v.arm, scale, zero: true, interval: v.lift, calibrated: round.is_calibrated, label: f.labelled(`${called}, ${v.arm.name}: ${VERDICT[v.verdict]}, lift ${mean} ${bounds}, ${v.claim}`, round) })],
         stacked(mean, bounds),
         worth(year ? v.per_year : v.per_round, round.currency),
         [h("span", { class: "cl" }, sentence(v.claim))],

@@ -88,7 +88,6 @@ class SegmentView(TypedDict):
     """A segment, and the lift in it of its strongest treatment."""
 
     id: str
-    name: str
     rule: str
     share: float
     n_visitors: int
@@ -104,7 +103,11 @@ class SegmentView(TypedDict):
 
 
 class VerdictView(TypedDict):
-    """The verdict on an arm in a segment. `segment` is its id; sums are None without a horizon."""
+    """The verdict on an arm in a segment.
+
+    `segment` is its id, `called` what it is called where it has no name; sums are None without a
+    horizon.
+    """
 
     segment: str
     called: str
@@ -197,10 +200,12 @@ class ClassicView(TypedDict):
 class RoundDashboardTraits(TypedDict):
     """Synced traits of `RoundDashboard`. The browser writes `selected_segment`.
 
+    `names` are those of segments that have one, by id: a new name need not send the round again.
     `classic` is None until the browser has asked for it, after its first paint.
     """
 
     round: RoundView
+    names: dict[str, str]
     history: list[HistoryView]
     classic: ClassicView | None
     selected_segment: str | None

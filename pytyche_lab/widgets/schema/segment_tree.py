@@ -26,7 +26,6 @@ class TreeSegmentView(TypedDict):
     """A segment of a round: a leaf of the tree, or a registered rule."""
 
     id: str
-    name: str
     rule: str
     share: float
     n_visitors: int
@@ -42,7 +41,6 @@ class FollowedView(TypedDict):
     """A rule that was registered after the round, and is followed from the next one on."""
 
     id: str
-    name: str
     rule: str
 
 
@@ -97,8 +95,12 @@ class SegmentDetailView(TypedDict):
 
 
 class SegmentTreeTraits(TypedDict):
-    """Synced traits of `SegmentTree`. The browser writes `selected_segment`."""
+    """Synced traits of `SegmentTree`. The browser writes `selected_segment`.
+
+    `names` are those of segments that have one, by id.
+    """
 
     tree: TreeView | None
+    names: dict[str, str]
     detail: SegmentDetailView | None
     selected_segment: str | None

@@ -68,7 +68,6 @@ export interface ComparisonView {
 
 export interface SegmentView {
   id: string;
-  name: string;
   rule: string;
   share: number;
   n_visitors: number;
@@ -161,6 +160,7 @@ export interface ClassicView {
 
 export interface RoundDashboardTraits {
   round: RoundView;
+  names: Record<string, string>;
   history: HistoryView[];
   classic: ClassicView | null;
   selected_segment: string | null;

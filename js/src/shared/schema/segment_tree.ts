@@ -15,7 +15,6 @@ export interface TreeNodeView {
 
 export interface TreeSegmentView {
   id: string;
-  name: string;
   rule: string;
   share: number;
   n_visitors: number;
@@ -29,7 +28,6 @@ export interface TreeSegmentView {
 
 export interface FollowedView {
   id: string;
-  name: string;
   rule: string;
 }
 
@@ -79,6 +77,7 @@ export interface SegmentDetailView {
 
 export interface SegmentTreeTraits {
   tree: TreeView | null;
+  names: Record<string, string>;
   detail: SegmentDetailView | null;
   selected_segment: string | null;
 }
