@@ -152,7 +152,7 @@ def test_a_new_name_sends_nothing_but_names(monkeypatch):
     tree, dashboard, lab = exp.tree(), exp.dashboard(), exp.lab()
     sent = []
     for widget in (tree, dashboard, lab):
-        monkeypatch.setattr(widget, "_send", lambda m, _buffers=None: sent.append(m["state"]))
+        monkeypatch.setattr(widget, "_send", lambda m, **_: sent.append(m["state"]))
     exp.segments.rename("S1", "Core")
     assert sent == [{"names": {"S1": "Core"}}] * 2
 
