@@ -145,6 +145,17 @@ describe("weights", () => {
     expect(at<HTMLInputElement>("weight/optimized").value).toBe("84.0");
   });
 
+  it("shows in a field what Python reads, where the decimal mark is a comma too", () => {
+    vi.spyOn(navigator, "language", "get").mockReturnValue("de-DE");
+    const { at, type, model } = shown();
+    expect(at<HTMLInputElement>("weight/optimized").value).toBe("84,0");
+    expect(at("slider/explore").getAttribute("aria-valuenow")).toBe("5.0");
+    expect(at("slider/explore").getAttribute("aria-valuetext")).toBe("5,0\u00a0%");
+    type(at<HTMLInputElement>("weight/explore"), "7,5");
+    expect(model.sent).toEqual([{ kind: "weight", field: "weight/explore", cell: "explore", text: "7,5" }]);
+    vi.restoreAllMocks();
+  });
+
   it("moves by half a point, by five with Shift, and to the ends", () => {
     const { at, key, model } = shown();
     const slider = at(`slider/${EVIL}`);

@@ -118,7 +118,7 @@ function armRow(c: ComparisonView, round: RoundView, scale: Scale, digits: numbe
   return {
     cells: [
       [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
-      ["100%"],
+      [f.share(1)],
       [glyph({ arm: c.arm, scale, zero: true, interval: c.lift, calibrated: round.is_calibrated, label })],
       stacked(f.signedMoney(c.lift.mean, currency, digits), f.signedRange(c.lift, digits)),
       [f.probability(c.p_positive), h("span", { class: "sub" }, "P(lift > 0)")],
@@ -159,7 +159,7 @@ function segmentRow(s: Named<SegmentView>, round: RoundView, scale: Scale, digit
   const everyone = s.rule === "everyone";
   const called = segmentName(s);
   const label = `${called}: ${s.arm.name} GATE ${f.liftFigures(s.gate, currency, digits).join(" ")}, ${f.share(round.level)} interval, ${f.count(s.n_visitors)} visitors, ${s.claim}`;
-  const stability = s.stability === null ? "stability not known" : `stability ${s.stability.toFixed(2)}`;
+  const stability = s.stability === null ? "stability not known" : `stability ${f.plain(s.stability, 2)}`;
   const chosen = s.id === selected;
   return {
     class: chosen ? "pick sel" : "pick",
@@ -210,7 +210,7 @@ export function parts(round: RoundView): HTMLElement {
         round.comparisons.map((c) => {
           const { relative_lift: relative } = c;
           const share = relative
-            ? stacked(f.signedShare(relative.mean), `[${f.signedShare(relative.low)}, ${f.signedShare(relative.high)}]`)
+            ? stacked(f.signedShare(relative.mean), f.pair(f.signedShare(relative.low), f.signedShare(relative.high)))
             : [f.UNKNOWN];
           return {
             cells: [

@@ -11,7 +11,7 @@ import { cells } from "./cells";
 import { decision } from "./decision";
 import { Effects, parts } from "./effects";
 import { history } from "./history";
-import { verdicts } from "./verdicts";
+import { type Verdicts, verdicts } from "./verdicts";
 
 const STATUS_WORD: Record<LampStatus, string> = { ok: "ok", warn: "look at it", bad: "alarm", none: "not checked" };
 
@@ -138,6 +138,7 @@ class Dashboard {
   readonly #root: HTMLElement;
   readonly #model: Model<RoundDashboardTraits>;
   readonly #effects: Effects;
+  #verdicts: Verdicts | null = null;
   /** By part: what it was drawn from, its nodes, and the mark that they stand before. */
   readonly #drawn: { key: string; nodes: HTMLElement[]; end: Comment }[] = [];
 
@@ -145,6 +146,13 @@ class Dashboard {
     this.#root = root;
     this.#model = model;
     this.#effects = new Effects(() => model.get("selected_segment"));
+  }
+
+  /** Only names have changed. */
+  rename(): void {
+    const names = this.#model.get("names");
+    this.#effects.show(this.#model.get("round"), names, this.#model.get("classic"));
+    this.#verdicts?.rename(names);
   }
 
   draw(): void {
@@ -159,7 +167,13 @@ class Dashboard {
     const all: [key: string, build: () => (HTMLElement | null)[]][] = [
       [whole, () => [header(round), lamps(round.health), ...notes(round), decision(round), cells(round)]],
       ["", () => [this.#effects.el]],
-      [JSON.stringify([said, names, round.level, round.converged]), () => [verdicts(round, names, () => this.#model.get("selected_segment"))]],
+      [
+        JSON.stringify([said, round.level, round.converged]),
+        () => {
+          this.#verdicts = verdicts(round, names, () => this.#model.get("selected_segment"));
+          return [this.#verdicts?.el ?? null];
+        },
+      ],
       [JSON.stringify([rest, past]), () => [parts(round), history(round, past), round.truth && truth(round.truth, round), legend(round)]],
     ];
     all.forEach(([key, build], i) => {
@@ -219,7 +233,7 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
     if (event.key === "Escape" && model.get("selected_segment")) select(null);
   });
   cleanup.onChange(model, "round", redraw);
-  cleanup.onChange(model, "names", redraw);
+  cleanup.onChange(model, "names", () => view.rename());
   cleanup.onChange(model, "history", redraw);
   cleanup.onChange(model, "classic", redraw);
   cleanup.onChange(model, "selected_segment", () => mark(root, model.get("selected_segment")));

@@ -52,7 +52,7 @@ export function detail(tree: TreeView, segment: Named<TreeSegmentView>, more: Se
         "div",
         { class: "pt-row" },
         h("span", { class: "claim" }, chip(sentence(segment.claim), CLAIM_LOOK[segment.claim] ?? "")),
-        more && chip(more.stability === null ? "stability not known" : `stability ${more.stability.toFixed(2)}`, ""),
+        more && chip(more.stability === null ? "stability not known" : `stability ${f.plain(more.stability, 2)}`, ""),
         !tree.converged && chip("Unconverged", "bad"),
       ),
       more && more.claim_reason && h("p", { class: "pt-help why" }, more.claim_reason),
