@@ -1,6 +1,6 @@
 // Arms and segments on one scale, then how each arm's lift comes about.
 
-import { h } from "../shared/dom";
+import { breakable, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
@@ -117,7 +117,7 @@ function armRow(c: ComparisonView, round: RoundView, scale: Scale, digits: numbe
   const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}, ${f.share(round.level)} interval, ${f.count(round.n_cumulative)} visitors, ${c.claim}`;
   return {
     cells: [
-      [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
+      [armName(c.arm, h("span", { class: "pt-name" }, ...breakable(c.arm.name))), h("span", { class: "sub ind" }, `vs ${c.control}`)],
       [f.share(1)],
       [glyph({ arm: c.arm, scale, zero: true, interval: c.lift, calibrated: round.is_calibrated, label })],
       stacked(f.signedMoney(c.lift.mean, currency, digits), f.signedRange(c.lift, digits)),
@@ -167,7 +167,7 @@ function segmentRow(s: Named<SegmentView>, round: RoundView, scale: Scale, digit
     cells: [
       [
         h("button", { type: "button", class: "pt-name pick-name", "aria-pressed": String(chosen), title: `${f.count(s.n_visitors)} visitors, ${f.count(s.n_converted)} converted` }, called),
-        h("span", { class: "soft sid" }, [s.name ? `${s.id}, ` : "", s.arm.name, " vs ", round.arms[0]?.name ?? ""].join("")),
+        h("span", { class: "soft sid" }, ...breakable([s.name ? `${s.id}, ` : "", s.arm.name, " vs ", round.arms[0]?.name ?? ""].join(""))),
         ...(everyone ? [] : [h("span", { class: "pt-rule" }, ...ruleText(s.rule))]),
       ],
       [f.share(s.share)],
@@ -214,7 +214,7 @@ export function parts(round: RoundView): HTMLElement {
             : [f.UNKNOWN];
           return {
             cells: [
-              [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
+              [armName(c.arm, h("span", { class: "pt-name" }, ...breakable(c.arm.name))), h("span", { class: "sub ind" }, `vs ${c.control}`)],
               share,
               stacked(f.signedMoney(c.conversion_part.mean, currency, digits), f.signedRange(c.conversion_part, digits)),
               stacked(f.signedMoney(c.severity_part.mean, currency, digits), f.signedRange(c.severity_part, digits)),
