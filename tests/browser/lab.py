@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Locator, Page
 
-LAB_SECONDS = 60
+LAB_SECONDS = 180
 ROOT = Path(__file__).parents[2]
 
 

@@ -19,15 +19,16 @@ from playwright.sync_api import Browser, sync_playwright
 
 import pytyche_lab as pt
 from pytyche_engine.jobs import Stage
+from pytyche_lab.client import LocalClient
 from pytyche_lab.experiments import LabExperiment
-from pytyche_lab.widgets import FitProgress, RoundDashboard
+from pytyche_lab.widgets import Console, FitProgress, RoundDashboard
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "screenshots"
 PICTURES = ROOT / "docs" / "pictures"
 README_BYTES = 1_500_000
 ARMS = ("control", "low_promo", "free_ship")
-VARIANTS = [(theme, width) for theme in ("light", "dark") for width in (980, 480)]
+VARIANTS = [(theme, width) for theme in ("light", "dark") for width in (980, 480, 375)]
 # What stands in the README: widget, theme, and how much of its height.
 CHOSEN = {
     ("cockpit-round", "light"): 1180,
@@ -54,7 +55,7 @@ def experiment() -> LabExperiment:
     if not kept.exists():
         print("fitting two rounds; this takes some minutes", flush=True)
         exp = pt.sequential_experiment(
-            schedule=pt.GeometricSchedule(initial=12_000, growth=2.0, n_rounds=3),
+            schedule=pt.GeometricSchedule(initial=5_000, growth=2.0, n_rounds=3),
             treatments=ARMS,
             generator=source(),
             seed=42,
@@ -110,6 +111,44 @@ def sampling() -> FitProgress:
     widget.close()
     job.cancel()
     return widget
+
+
+def console() -> Console:
+    """The console over a registry of its own, with tests that ran and one whose split is off."""
+    folder = SHOTS / "jupyter"
+    shutil.rmtree(folder, ignore_errors=True)
+    os.environ["JUPYTER_DATA_DIR"] = str(folder)
+    client = LocalClient()
+    seen = {
+        (
+            "checkout_badge_with_guarantee",
+            "A trust badge beside the price lifts checkout.",
+            False,
+        ): (
+            (6_000, 300),
+            (6_000, 402),
+        ),
+        ("Newsletter subject line", "Naming the product opens more letters.", True): (
+            (2_000, 180),
+            (2_000, 176),
+        ),
+        ("Search ranking by margin", "It earns more and loses no orders.", False): (
+            (7_000, 340),
+            (5_000, 260),
+        ),
+    }
+    for (name, hypothesis, bandit), counts in seen.items():
+        one = client.create(
+            name,
+            variants={"control": 0.5, "treatment": 0.5},
+            hypothesis=hypothesis,
+            bandit_enabled=bandit,
+        )
+        one.launch()
+        one.observe(counts=dict(zip(("control", "treatment"), counts, strict=True)))
+        one.analyze()
+    client.create("Draft of a landing page", variants={"control": 0.5, "short": 0.5})
+    return Console()
 
 
 def tested(view: RoundDashboard) -> RoundDashboard:
@@ -169,6 +208,8 @@ def main() -> None:
         take(browser, "segment-tree", exp.tree)
         take(browser, "cell-plan", exp.editor)
         take(browser, "fit-progress", lambda: progress)
+        shown = console()
+        take(browser, "console", lambda: shown)
         for name in ("round", "plan", "segments", "calibration", "history"):
             take(browser, f"cockpit-{name}", tab(name))
         browser.close()
