@@ -1,7 +1,7 @@
 // Numbers as text, in the reader's locale: true minus sign, tabular digits, no probability of 0 or 1.
 // Examples are those of en-US.
 
-import { type Affix, currencyAffix, digitsOf, fieldText, percentAffix, separator } from "./locale";
+import { type Affix, currencyAffix, digitsOf, percentAffix, separator, shortDigitsOf } from "./locale";
 import type { Interval } from "./schema/shared";
 
 export const MINUS = "\u2212";
@@ -92,9 +92,9 @@ export function shortShare(value: number): string {
   return percent(100 * value, Number((100 * value).toFixed(1)) % 1 ? 1 : 0);
 }
 
-/** A number as a text field shows it, which Python reads: "7.5", "1234". */
+/** A number as a text field shows it, which Python reads, its minus sign too: "7.5", "-1234". */
 export function typed(value: number, most: number): string {
-  return fieldText(value, most);
+  return (value < 0 ? "-" : "") + shortDigitsOf(value, most);
 }
 
 /** "63%", "5.0%". */

@@ -53,9 +53,9 @@ export function digitsOf(value: number, digits: number): string {
   return fixedFormat(String(digits)).format(Math.abs(value));
 }
 
-/** A number for a text field: no groups, no needless decimals, and a minus sign that Python knows. */
-export function fieldText(value: number, most: number): string {
-  return (value < 0 ? "-" : "") + shortFormat(String(most)).format(Math.abs(value));
+/** The same without groups and needless decimals. */
+export function shortDigitsOf(value: number, most: number): string {
+  return shortFormat(String(most)).format(Math.abs(value));
 }
 
 /** Where "%" stands. */
