@@ -59,9 +59,10 @@ async function plugin(): Promise<Plugin> {
 }
 
 /** What JupyterLab asks of an extension that was built elsewhere. */
-async function get(module: string): Promise<() => { default: Plugin }> {
+async function get(module: string): Promise<() => { __esModule: true; default: Plugin }> {
   if (module !== "./extension") throw new Error(`pytyche-lab has no ${module}.`);
-  const made = { default: await plugin() };
+  // JupyterLab takes the default export of nothing but an ES module.
+  const made = { __esModule: true as const, default: await plugin() };
   return () => made;
 }
 

@@ -52,7 +52,8 @@ beforeEach(() => {
 describe("the tile", () => {
   it("is what JupyterLab loads, and asks for its launcher and palette where there are any", async () => {
     expect(window._JUPYTERLAB).toHaveProperty("pytyche-lab");
-    const { default: plugin } = (await get("./extension"))();
+    const { __esModule, default: plugin } = (await get("./extension"))();
+    expect(__esModule, "without it JupyterLab takes the module for the plugin and does not start").toBe(true);
     expect(plugin.optional).toEqual(["launcher", "palette"]);
     plugin.activate(lab().app, null, null);
   });
