@@ -54,6 +54,12 @@ class RoundDashboard(LabWidget, bundle="round_dashboard"):
             self.set_trait("names", names_of(finished))
             self.set_trait("history", history_view(history, finished))
 
+    def show_names(self, finished: Round) -> None:
+        """Show what segments are called, unless it is another round: that is for `show`."""
+        with self.publish():
+            if finished.round_idx == self._finished.round_idx:
+                self.set_trait("names", names_of(finished))
+
     def asked(self, content: dict[str, Any]) -> None:
         """Work out the classical tests."""
         if content.get("kind") != "classic":

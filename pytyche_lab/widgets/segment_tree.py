@@ -65,8 +65,14 @@ class SegmentTree(LabWidget, bundle="segment_tree"):
                     editable=self._experiment is not None,
                 ),
             )
-            self.set_trait("names", names_of(last) | self._names_of_followed())
+            self.show_names(last)
             self._show_detail()
+
+    def show_names(self, finished: Round) -> None:
+        """Show what segments are called, unless it is another round: that is for `show`."""
+        with self.publish():
+            if self._rounds and finished.round_idx == self._rounds[-1].round_idx:
+                self.set_trait("names", names_of(finished) | self._names_of_followed())
 
     def asked(self, content: dict[str, Any]) -> None:
         """Rename, register or retire a segment.
