@@ -33,7 +33,7 @@ function header(view: View): HTMLElement {
   return h(
     "header",
     { class: "pt-head" },
-    h("div", { class: "pt-row" }, h("h2", { class: "pt-title" }, setup.title), state, !setup.converged && chip("Unconverged", "bad"), h("span", { class: "pt-push" }), undo, redo),
+    h("div", { class: "pt-row" }, h("h2", { class: "pt-title" }, setup.title), state, !setup.converged && chip("Unconverged", "bad"), h("span", { class: "pt-push nowrap" }, undo, redo)),
     h(
       "div",
       { class: "pt-facts" },
