@@ -57,7 +57,7 @@ def experiment() -> LabExperiment:
     if not kept.exists():
         print("fitting two rounds; this takes some minutes", flush=True)
         exp = pt.sequential_experiment(
-            schedule=pt.GeometricSchedule(initial=5_000, growth=2.0, n_rounds=3),
+            schedule=pt.GeometricSchedule(initial=12_000, growth=2.0, n_rounds=3),
             treatments=ARMS,
             generator=source(),
             seed=42,
