@@ -96,8 +96,9 @@ class TreeWidget {
     const before = this.#name();
     if (!tree) return;
     this.#renameCards(tree, before);
-    this.#drawSide();
-    this.#drawRest(tree);
+    // A form that somebody types in stays; when it closes, all of this is drawn.
+    if (this.#doing.naming === null) this.#drawSide();
+    if (tree.followed.length > 0 || tree.segments.some((segment) => segment.registered)) this.#drawRest(tree);
   }
 
   /** Hundreds of cards whose name is the same stay as they are, unless names decide which are found. */

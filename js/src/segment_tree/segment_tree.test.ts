@@ -210,6 +210,22 @@ describe("names", () => {
     expect(all(".leaf[data-segment=S2] .pt-name")[0]).toBe(before);
   });
 
+  it("leaves the form that is being typed in, until it is answered", async () => {
+    const model = shown({ selected_segment: "S3", detail: { ...DETAIL, id: "S3" } });
+    el.querySelector<HTMLElement>("[aria-label^=Rename]")!.click();
+    const input = el.querySelector<HTMLInputElement>("[data-testid=segment-name]")!;
+    input.value = "Rest";
+    model.arrive({ names: { S1: "Other" } });
+    expect(el.querySelector("[data-testid=segment-name]")).toBe(input);
+    input.form!.dispatchEvent(new Event("submit", { cancelable: true }));
+    model.arrive({ names: { S1: "Other", S3: "Rest" } });
+    model.receive({ answer: (model.sent[0] as { ask: string }).ask, error: null });
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(el.querySelector(".det .pt-title")!.textContent).toBe("Rest");
+    expect(names()).toEqual(["Other", "S2", "Rest"]);
+  });
+
   it("shows one that comes with another tree", () => {
     const model = shown();
     model.arrive({ tree: tree({ followed: [{ id: "R1", rule: "depth > 1" }] }), names: { S2: "Paid", R1: "Mine" } });
