@@ -36,6 +36,7 @@ from pytyche_engine.experiment.draft import PlanDraft
 from pytyche_engine.experiment.evidence import Evidence, promoted
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
+from pytyche_engine.experiment.kept_draft import forget_draft, keep_draft, take_up_draft
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.experiment.seen import seen_visitors
 from pytyche_engine.experiment.segment_book import SegmentBook
@@ -200,6 +201,7 @@ class SequentialExperiment:
                     look=lambda: None if latest is None else seen_visitors(latest),
                     recommendation=lambda: self.next_recommendation,
                     accept=self.accept,
+                    keep=self._keep_draft,
                 )
             return self._draft
 
@@ -419,6 +421,8 @@ class SequentialExperiment:
             own_plan = None if state.plan == self.next_recommendation else state.plan
             folder.create(SavedExperiment(self._spec, tuple(rounds), own_plan, state.actions))
             self._folder = folder
+            if self._draft is not None:
+                self._keep_draft(self._draft)
         self._tell()
 
     def restore(self, saved: SavedExperiment) -> None:
@@ -431,8 +435,14 @@ class SequentialExperiment:
         if saved.plan is not None:
             self._state = replace(self._state, plan=saved.plan)
         self._pending = saved.unfinished
+        if self._folder is not None:
+            take_up_draft(self._folder, self.draft, self.name)
 
     # Inside
+
+    def _keep_draft(self, draft: PlanDraft) -> None:
+        if self._folder is not None:
+            keep_draft(self._folder, draft, self._state.plan)
 
     def _act(self, decide: Callable[[State], Action]) -> None:
         """Add a decision to the record; it is made from the state that it will hold for."""
@@ -517,6 +527,8 @@ class SequentialExperiment:
                     )
                 self._state = self._state.after(latest, done)
                 self._pending = None
+                if self._folder is not None:
+                    forget_draft(self._folder, latest.plan)
         except FitLeft:
             raise
         except FitCancelled:

@@ -1,8 +1,8 @@
 // The interval glyph: one line with caps, a marker in the arm's shape, a ring for what was observed.
 
-import { type Child, h, s } from "./dom";
+import { breakable, type Child, h, s } from "./dom";
 import type { Scale } from "./scale";
-import type { ArmRef, Interval } from "./schema";
+import type { ArmRef, Interval } from "./schema/shared";
 
 const N_SLOTS = 6;
 
@@ -38,7 +38,7 @@ export function armKey(arm: ArmRef | null): SVGElement {
 
 /** An arm's key and name. */
 export function armName(arm: ArmRef | null, name: Child): HTMLElement {
-  return h("span", { class: "pt-arm" }, armKey(arm), name);
+  return h("span", { class: "pt-arm" }, armKey(arm), typeof name === "string" ? h("span", {}, ...breakable(name)) : name);
 }
 
 /** A marker at a place in per cent. A nested svg carries it, so that it does not stretch. */
