@@ -138,15 +138,13 @@ function classicRow(c: ComparisonView, classic: ClassicView | null, round: Round
   }
   const [mean, bounds] = f.liftFigures(found.lift, currency, digits);
   const label = `${c.arm.name}, classical test: ${mean} ${bounds}, ${f.share(classic?.level ?? 0)} interval`;
-  // The scale is the model's: a much wider interval would press all others together.
-  const inside = (...values: number[]) => values.every((value) => Math.abs(scale.at(value) - 50) <= 50);
-  const drawn = inside(found.lift.low, found.lift.high) ? { interval: found.lift } : { observed: inside(found.lift.mean) ? found.lift.mean : null };
   return {
     class: "classic",
     cells: [
       [name],
       [],
-      [glyph({ arm: c.arm, scale, zero: true, ...drawn, calibrated: true, label })],
+      // The scale is the model's: a much wider interval would press all others together.
+      [glyph({ arm: c.arm, scale, zero: true, interval: found.lift, calibrated: true, label })],
       stacked(mean, bounds, false),
       [f.pValue(found.p_value), h("span", { class: "sub" }, `Holm ${f.pValue(found.p_adjusted).replace("p ", "")}`)],
       [h("span", { class: "sub" }, `${f.share(classic?.level ?? 0)}, ${f.count(found.n_treatment)} vs ${f.count(found.n_control)}`)],

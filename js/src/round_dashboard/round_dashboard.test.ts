@@ -382,4 +382,15 @@ describe("verdicts", () => {
     expect(rows[0]!.textContent).toContain("[\u22120.090, +0.710]");
     expect(el.querySelectorAll(".eff tbody tr").length).toBe(height);
   });
+
+  it("draws an interval that is wider than the model's scale as far as the scale goes, with an arrow", () => {
+    const { model, el } = mount(round());
+    const lift = { arm: PROMO, lift: { mean: 0.31, low: 0.2, high: 50 }, p_value: 0.01, p_adjusted: 0.02, n_control: 500, n_treatment: 1200 };
+    model.arrive({ classic: { level: 0.95, lifts: [lift], problem: "" } });
+    const drawn = el.querySelector(".eff tr.classic .pt-g")!;
+    expect(drawn.querySelector(".pt-iv")!.getAttribute("x2")).toBe("100.00%");
+    expect(drawn.querySelectorAll(".pt-cap")).toHaveLength(1);
+    expect(drawn.querySelectorAll(".pt-beyond")).toHaveLength(1);
+    expect(drawn.querySelectorAll(".pt-m")).toHaveLength(1);
+  });
 });

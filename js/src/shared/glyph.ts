@@ -53,6 +53,18 @@ function marker(arm: ArmRef | null, x: number): SVGElement {
   return s("svg", { x: at, y: "50%", overflow: "visible" }, s(tag, { ...attributes, class: "pt-m at" }));
 }
 
+/** The end of an interval: a cap, or an arrow at the edge of the scale that it goes beyond. */
+function end(x: number): SVGElement {
+  const edge = clamped(x);
+  if (x === edge) return s("rect", { class: "pt-cap", x: `${x.toFixed(2)}%`, y: "50%" });
+  const arrow = s("path", { class: "pt-beyond", d: x > edge ? "M-4 -4.5L0 0l-4 4.5" : "M4 -4.5L0 0l4 4.5" });
+  return s("svg", { x: `${edge}%`, y: "50%", overflow: "visible" }, arrow);
+}
+
+function clamped(x: number): number {
+  return Math.min(100, Math.max(0, x));
+}
+
 export interface Glyph {
   arm: ArmRef | null;
   scale: Scale;
@@ -84,13 +96,10 @@ export function glyph(g: Glyph): SVGElement {
   );
   const drawn: SVGElement[] = [];
   if (g.interval) {
-    const { mean, low, high } = g.interval;
-    drawn.push(
-      s("line", { class: `pt-iv ${g.calibrated ? "" : "raw"}`.trim(), x1: x(low), x2: x(high), y1: "50%", y2: "50%" }),
-      s("rect", { class: "pt-cap", x: x(low), y: "50%" }),
-      s("rect", { class: "pt-cap", x: x(high), y: "50%" }),
-      marker(g.arm, g.scale.at(mean)),
-    );
+    const [mean, low, high] = [g.interval.mean, g.interval.low, g.interval.high].map(g.scale.at) as [number, number, number];
+    const [from, to] = [low, high].map((x) => `${clamped(x).toFixed(2)}%`);
+    drawn.push(s("line", { class: `pt-iv ${g.calibrated ? "" : "raw"}`.trim(), x1: from!, x2: to!, y1: "50%", y2: "50%" }), end(low), end(high));
+    if (mean === clamped(mean)) drawn.push(marker(g.arm, mean));
   } else if (g.point !== undefined) {
     drawn.push(marker(g.arm, g.scale.at(g.point)));
   }
