@@ -10,7 +10,9 @@ whole fits only, and goes on with what is missing.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,13 @@ class SweepFolder:
     def _place(self, key: Key) -> Path:
         name = hashlib.sha256(key[0].encode()).hexdigest()[:12]
         return self.path / "parts" / f"{name}-{key[1]:04d}.parquet"
+
+
+@contextmanager
+def kept_in(path: str | Path | None) -> Iterator[SweepFolder]:
+    """A sweep's folder; without a path one that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as scratch:
+        yield SweepFolder(Path(scratch if path is None else path))
 
 
 def write_atomically(place: Path, content: bytes) -> None:
