@@ -54,8 +54,8 @@ API = {
         (
             "PytycheError", "DataError", "DesignError", "ClaimError", "CalibrationError",
             "TruthError", "StoreError", "UnknownExperimentError", "WrongStateError",
-            "PhaseOrderError", "FitError", "FitCancelled", "PytycheWarning", "DataNotice",
-            "UncalibratedWarning", "CalibrationMismatchWarning", "UnconvergedWarning",
+            "PhaseOrderError", "FitError", "FitCancelled", "ServerError", "PytycheWarning",
+            "DataNotice", "UncalibratedWarning", "CalibrationMismatchWarning", "UnconvergedWarning",
             "FailedFitsWarning", "SlowFitWarning",
         ),
     ),

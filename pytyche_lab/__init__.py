@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     from pytyche_lab.classic import welch as welch
     from pytyche_lab.client import Client as Client
     from pytyche_lab.client import LocalClient as LocalClient
+    from pytyche_lab.client import ServerError as ServerError
     from pytyche_lab.experiments import open as open  # noqa: A004 - it is called as pt.open
     from pytyche_lab.experiments import open_experiment as open_experiment
     from pytyche_lab.experiments import sequential_experiment as sequential_experiment
@@ -213,7 +214,7 @@ _HOMES = {
         "visitors_still_needed",
         "welch",
     ),
-    "pytyche_lab.client": ("Client", "LocalClient"),
+    "pytyche_lab.client": ("Client", "LocalClient", "ServerError"),
     "pytyche_lab.experiments": ("open", "open_experiment", "sequential_experiment"),
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
     "pytyche_lab.rehearsal": ("rehearse",),
