@@ -225,6 +225,7 @@ def bombs() -> dict[str, tuple[str, bytes]]:
     made["a billion laughs"] = ("recipe_text", "\n".join(levels).encode())
     made["YAML that runs something"] = ("recipe_text", b"a: !!python/object/apply:os.system [ls]")
     made["nested beyond the stack"] = ("plan_json", b"[" * 200_000)
+    made["an artifact nested beyond the stack"] = ("artifact_json", b"[" * 200_000)
     return made
 
 
