@@ -53,8 +53,10 @@ API = {
         "What is raised, and what is only said.",
         (
             "PytycheError", "DataError", "DesignError", "ClaimError", "CalibrationError",
-            "PhaseOrderError", "FitCancelled", "DataNotice", "UncalibratedWarning",
-            "UnconvergedWarning",
+            "TruthError", "StoreError", "UnknownExperimentError", "WrongStateError",
+            "PhaseOrderError", "FitError", "FitCancelled", "ServerError", "PytycheWarning",
+            "DataNotice", "UncalibratedWarning", "CalibrationMismatchWarning", "UnconvergedWarning",
+            "FailedFitsWarning", "SlowFitWarning",
         ),
     ),
 }  # fmt: skip

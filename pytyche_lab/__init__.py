@@ -25,16 +25,23 @@ if TYPE_CHECKING:
     from pytyche_engine.contracts import DecisionThresholds as DecisionThresholds
     from pytyche_engine.contracts import DesignError as DesignError
     from pytyche_engine.contracts import FitCancelled as FitCancelled
+    from pytyche_engine.contracts import FitError as FitError
     from pytyche_engine.contracts import Levels as Levels
     from pytyche_engine.contracts import MixPolicy as MixPolicy
     from pytyche_engine.contracts import Money as Money
     from pytyche_engine.contracts import PytycheError as PytycheError
+    from pytyche_engine.contracts import PytycheWarning as PytycheWarning
     from pytyche_engine.contracts import Rule as Rule
+    from pytyche_engine.contracts import SlowFitWarning as SlowFitWarning
+    from pytyche_engine.contracts import StoreError as StoreError
     from pytyche_engine.contracts import Threshold as Threshold
     from pytyche_engine.contracts import TreePolicy as TreePolicy
+    from pytyche_engine.contracts import TruthError as TruthError
     from pytyche_engine.contracts import UncalibratedWarning as UncalibratedWarning
     from pytyche_engine.contracts import UnconvergedWarning as UnconvergedWarning
     from pytyche_engine.contracts import UniformPolicy as UniformPolicy
+    from pytyche_engine.contracts import UnknownExperimentError as UnknownExperimentError
+    from pytyche_engine.contracts import WrongStateError as WrongStateError
     from pytyche_engine.contracts import hypothesis_cell as hypothesis_cell
     from pytyche_engine.contracts.door import read_round as read_round
     from pytyche_engine.decisions import ExpectedLossRule as ExpectedLossRule
@@ -47,6 +54,8 @@ if TYPE_CHECKING:
     from pytyche_lab import viz as viz
     from pytyche_lab.calibration import CalibrationArtifact as CalibrationArtifact
     from pytyche_lab.calibration import CalibrationError as CalibrationError
+    from pytyche_lab.calibration import CalibrationMismatchWarning as CalibrationMismatchWarning
+    from pytyche_lab.calibration import FailedFitsWarning as FailedFitsWarning
     from pytyche_lab.calibration import Scenario as Scenario
     from pytyche_lab.calibration import SweepDesign as SweepDesign
     from pytyche_lab.calibration import calibrate as calibrate
@@ -98,6 +107,7 @@ if TYPE_CHECKING:
     from pytyche_lab.classic import welch as welch
     from pytyche_lab.client import Client as Client
     from pytyche_lab.client import LocalClient as LocalClient
+    from pytyche_lab.client import ServerError as ServerError
     from pytyche_lab.experiments import open as open  # noqa: A004 - it is called as pt.open
     from pytyche_lab.experiments import open_experiment as open_experiment
     from pytyche_lab.experiments import sequential_experiment as sequential_experiment
@@ -124,16 +134,23 @@ _HOMES = {
         "DecisionThresholds",
         "DesignError",
         "FitCancelled",
+        "FitError",
         "Levels",
         "MixPolicy",
         "Money",
         "PytycheError",
+        "PytycheWarning",
         "Rule",
+        "SlowFitWarning",
+        "StoreError",
         "Threshold",
         "TreePolicy",
+        "TruthError",
         "UncalibratedWarning",
         "UnconvergedWarning",
         "UniformPolicy",
+        "UnknownExperimentError",
+        "WrongStateError",
         "hypothesis_cell",
     ),
     "pytyche_engine.contracts.door": ("read_round",),
@@ -143,6 +160,8 @@ _HOMES = {
     "pytyche_lab.calibration": (
         "CalibrationArtifact",
         "CalibrationError",
+        "CalibrationMismatchWarning",
+        "FailedFitsWarning",
         "Scenario",
         "SweepDesign",
         "calibrate",
@@ -195,7 +214,7 @@ _HOMES = {
         "visitors_still_needed",
         "welch",
     ),
-    "pytyche_lab.client": ("Client", "LocalClient"),
+    "pytyche_lab.client": ("Client", "LocalClient", "ServerError"),
     "pytyche_lab.experiments": ("open", "open_experiment", "sequential_experiment"),
     "pytyche_lab.extension": ("load_ipython_extension", "unload_ipython_extension"),
     "pytyche_lab.rehearsal": ("rehearse",),

@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytyche_engine.contracts.errors import (
+    DataError,
     DesignError,
     PytycheError,
     UnknownExperimentError,
     WrongStateError,
 )
 from pytyche_engine.contracts.tables import Table
+from pytyche_lab.server.shapes import PARQUET, ROOT
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROOT = "/v1/admin"
-PARQUET = "application/vnd.apache.parquet"
 _ERRORS: Mapping[int, type[PytycheError]] = {
     404: UnknownExperimentError,
     409: WrongStateError,
@@ -268,15 +268,31 @@ class RegisteredExperiment:
                 "total_squares": ...}, ...}``, also with ``pre_total``, ``pre_squares`` and
                 ``pre_cross``.
             key: repeating a delivery with its key adds nothing.
+
+        Raises:
+            DesignError: if it is not one of these, or counts are no pairs.
+            DataError: if a frame's columns hold what Parquet cannot.
         """
         if sum(given is not None for given in (frame, counts, statistics)) != 1:
             raise DesignError("Give one of these: a frame, counts, or statistics.")
         body: dict[str, Any] | bytes
         if frame is not None:
-            body = frame.to_parquet(index=False)
+            try:
+                body = frame.to_parquet(index=False)
+            except (ValueError, TypeError, NotImplementedError) as error:  # also pyarrow's
+                raise DataError(
+                    f"The frame cannot be sent as Parquet: {error}",
+                    mend="Send the columns variant, value, pre_value and visitor_id alone.",
+                ) from error
         elif counts is not None:
-            names = ("exposures", "conversions")
-            body = {"counts": {k: dict(zip(names, v, strict=True)) for k, v in counts.items()}}
+            if wrong := [k for k, v in counts.items() if len(v) != 2]:
+                raise DesignError(
+                    f"The counts of '{wrong[0]}' are {tuple(counts[wrong[0]])}; give "
+                    "(exposures, conversions)."
+                )
+            body = {
+                "counts": {k: {"exposures": v[0], "conversions": v[1]} for k, v in counts.items()}
+            }
         else:
             body = {"statistics": {k: dict(v) for k, v in (statistics or {}).items()}}
         return self._client.send("POST", f"{self._path}/observations", body=body, key=key)

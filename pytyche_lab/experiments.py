@@ -130,7 +130,9 @@ def open_experiment(
 
 
 def _watched(experiment: SequentialExperiment, progress: bool | None) -> LabExperiment:
-    # Whoever makes experiments (a call, a folder) need not know of notebooks.
+    # The engine makes experiments from twenty settings or from a folder, and need not know of
+    # notebooks: a parameter for the class would stand in signatures that people read. Nobody else
+    # has seen this one yet, and the class adds what is asked for later, no state.
     experiment.__class__ = LabExperiment
     watched = cast("LabExperiment", experiment)
     watched.watch = watcher(

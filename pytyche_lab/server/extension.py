@@ -15,7 +15,8 @@ from traitlets import Unicode, default
 
 from pytyche_engine.store.registry import Registry
 from pytyche_lab.registry import data_folder, registry_url
-from pytyche_lab.server.routes import ROOT, Request, answer
+from pytyche_lab.server.routes import Request, answer
+from pytyche_lab.server.shapes import ROOT
 
 
 class VersionHandler(ExtensionHandlerMixin, APIHandler):

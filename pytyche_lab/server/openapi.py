@@ -4,7 +4,8 @@ from importlib.metadata import version
 from typing import Any
 
 from pytyche_lab.server import shapes
-from pytyche_lab.server.routes import MAX_LIMIT, PARQUET, ROUTES, Route
+from pytyche_lab.server.routes import MAX_LIMIT, ROUTES, Route
+from pytyche_lab.server.shapes import PARQUET
 
 _WORDS = {
     400: "The request cannot be understood",

@@ -24,9 +24,9 @@ from pytyche_engine.store.registry import Registry
 from pytyche_engine.store.reweighing import serve_plan
 from pytyche_engine.store.visitor_rows import read_json_rows, read_parquet
 from pytyche_lab.server import shapes, views
+from pytyche_lab.server.shapes import PARQUET
+from pytyche_lab.server.shapes import ROOT as ROOT
 
-ROOT = "/v1/admin"
-PARQUET = "application/vnd.apache.parquet"
 MAX_LIMIT = 200
 
 

@@ -8,6 +8,12 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
+ROOT = "/v1/admin"
+"""Where all routes are, below the server's base URL."""
+
+PARQUET = "application/vnd.apache.parquet"
+"""Content type of observations that are sent as a table."""
+
 ExperimentStatus = Literal["draft", "running", "stopped"]
 ExperimentKind = Literal["fixed", "bandit", "adaptive"]
 MetricName = Literal["conversion", "revenue"]

@@ -7,7 +7,7 @@ from pytyche_engine.contracts.classic_check import ClassicRow
 from pytyche_engine.contracts.money import signed
 from pytyche_engine.contracts.tables import Table
 from pytyche_engine.experiment import Round
-from pytyche_lab.widgets.schema import ClassicView
+from pytyche_lab.widgets.schema.round_dashboard import ClassicView
 from pytyche_lab.widgets.values import arm_ref, finite, interval
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytyche_engine.experiment import Round, SequentialExperiment
-from pytyche_lab.widgets.schema import CockpitView, CoverageView, RoundRowView
+from pytyche_lab.widgets.schema.cockpit import CockpitView, CoverageView, RoundRowView
 from pytyche_lab.widgets.values import arm_ref, interval
 
 

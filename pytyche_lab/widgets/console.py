@@ -42,7 +42,6 @@ class Console(LabWidget, bundle="console"):
         query = {} if project_id is None else {"project_id": project_id}
         first = self._ask("GET", "/experiments", query)
         super().__init__(page=first.content, project_id=project_id)
-        self.on_msg(self._on_message)
 
     def summary(self) -> str:
         """The first page as text."""

@@ -17,14 +17,14 @@ from pytyche_engine.contracts.convergence import R_HAT_LIMIT
 from pytyche_engine.jobs import ROUND_STAGES, FitEvent, InterimLift, Job, JobState, Stage
 from pytyche_lab.ending import is_unconverged
 from pytyche_lab.widgets.lab_widget import LabWidget
-from pytyche_lab.widgets.schema import (
-    ArmRef,
+from pytyche_lab.widgets.schema.fit_progress import (
     FitSetup,
     LiftView,
     Progress,
     StageStatus,
     StageView,
 )
+from pytyche_lab.widgets.schema.shared import ArmRef
 
 PERIOD_SECONDS = 0.1
 """Snapshots are sent at most this often; faster ones would be dropped on the way."""

@@ -8,7 +8,8 @@ from pytyche_engine.contracts.money import signed
 from pytyche_engine.contracts.round_health import Lamp as State
 from pytyche_engine.contracts.round_health import RoundHealth
 from pytyche_engine.experiment.round import Round
-from pytyche_lab.widgets.schema import Lamp, LampStatus
+from pytyche_lab.widgets.schema.round_dashboard import Lamp
+from pytyche_lab.widgets.schema.shared import LampStatus
 
 _STATUS: dict[State, LampStatus] = {
     "ok": "ok",

@@ -10,17 +10,17 @@ from pytyche_engine.contracts.estimates import INTERVAL_LEVEL, Estimate
 from pytyche_engine.contracts.observations import Feature
 from pytyche_engine.contracts.rules import Clause, Threshold
 from pytyche_engine.experiment import PlanDraft, Round, SequentialExperiment
-from pytyche_lab.widgets.schema import (
+from pytyche_lab.widgets.schema.cell_plan import (
     ClauseView,
     FeatureView,
     HypothesisView,
-    Interval,
     PlanCellView,
     PlanSetup,
     PlanView,
     RefusedView,
     RouteView,
 )
+from pytyche_lab.widgets.schema.shared import Interval
 from pytyche_lab.widgets.snapshots import only_arm, policy_words
 from pytyche_lab.widgets.values import arm_ref, interval
 

@@ -9,8 +9,8 @@ import traitlets as t
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.classic_snapshot import classic_table, classic_view
 from pytyche_lab.widgets.lab_widget import LabWidget
-from pytyche_lab.widgets.schema import ClassicView
-from pytyche_lab.widgets.snapshots import history_view, round_view
+from pytyche_lab.widgets.schema.round_dashboard import ClassicView
+from pytyche_lab.widgets.snapshots import history_view, names_of, round_view
 
 
 class RoundDashboard(LabWidget, bundle="round_dashboard"):
@@ -26,6 +26,7 @@ class RoundDashboard(LabWidget, bundle="round_dashboard"):
     """
 
     round = t.Dict().tag(sync=True)
+    names = t.Dict().tag(sync=True)
     history: t.List[Any] = t.List().tag(sync=True)
     classic = t.Dict(allow_none=True, default_value=None).tag(sync=True)
     # No echo of the browser's own clicks: it could only undo a newer one.
@@ -38,6 +39,7 @@ class RoundDashboard(LabWidget, bundle="round_dashboard"):
         self._tested: int | None = None
         super().__init__(
             round=round_view(finished, title or finished.metric),
+            names=names_of(finished),
             history=history_view(history, finished),
         )
 
@@ -49,7 +51,14 @@ class RoundDashboard(LabWidget, bundle="round_dashboard"):
                 self.set_trait("classic", None)
             self._finished, self._rounds = finished, (*history, finished)
             self.set_trait("round", round_view(finished, self._title or finished.metric))
+            self.set_trait("names", names_of(finished))
             self.set_trait("history", history_view(history, finished))
+
+    def show_names(self, finished: Round) -> None:
+        """Show what segments are called, unless it is another round: that is for `show`."""
+        with self.publish():
+            if finished.round_idx == self._finished.round_idx:
+                self.set_trait("names", names_of(finished))
 
     def asked(self, content: dict[str, Any]) -> None:
         """Work out the classical tests."""

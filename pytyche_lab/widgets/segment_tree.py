@@ -10,7 +10,8 @@ from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.tables import Table
 from pytyche_engine.experiment import Round, SequentialExperiment
 from pytyche_lab.widgets.lab_widget import LabWidget
-from pytyche_lab.widgets.schema import FollowedView
+from pytyche_lab.widgets.schema.segment_tree import FollowedView
+from pytyche_lab.widgets.snapshots import names_of
 from pytyche_lab.widgets.tree_snapshot import arm_shares, detail_view, tree_view
 
 
@@ -26,6 +27,7 @@ class SegmentTree(LabWidget, bundle="segment_tree"):
     """
 
     tree = t.Dict(allow_none=True, default_value=None).tag(sync=True)
+    names = t.Dict().tag(sync=True)
     detail = t.Dict(allow_none=True, default_value=None).tag(sync=True)
     # No echo of the browser's own clicks: it could only undo a newer one.
     selected_segment = t.Unicode(None, allow_none=True).tag(sync=True, echo_update=False)
@@ -63,7 +65,14 @@ class SegmentTree(LabWidget, bundle="segment_tree"):
                     editable=self._experiment is not None,
                 ),
             )
+            self.show_names(last)
             self._show_detail()
+
+    def show_names(self, finished: Round) -> None:
+        """Show what segments are called, unless it is another round: that is for `show`."""
+        with self.publish():
+            if self._rounds and finished.round_idx == self._rounds[-1].round_idx:
+                self.set_trait("names", names_of(finished) | self._names_of_followed())
 
     def asked(self, content: dict[str, Any]) -> None:
         """Rename, register or retire a segment.
@@ -130,7 +139,12 @@ class SegmentTree(LabWidget, bundle="segment_tree"):
             return []
         present = {s.id for s in self._rounds[-1].analysis.registered}
         return [
-            {"id": f.id, "name": f.name, "rule": str(f.rule)}
+            {"id": f.id, "rule": str(f.rule)}
             for f in self._experiment.segments.followed
             if f.id not in present
         ]
+
+    def _names_of_followed(self) -> dict[str, str]:
+        if self._experiment is None:
+            return {}
+        return {f.id: f.name for f in self._experiment.segments.followed if f.name}

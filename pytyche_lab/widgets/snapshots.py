@@ -8,8 +8,7 @@ from pytyche_engine.contracts.decisions import CellObservation, Comparison
 from pytyche_engine.contracts.verdicts import Verdict
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.lamps import lamps
-from pytyche_lab.widgets.schema import (
-    ArmRef,
+from pytyche_lab.widgets.schema.round_dashboard import (
     CellView,
     ComparisonView,
     HistoryView,
@@ -19,6 +18,7 @@ from pytyche_lab.widgets.schema import (
     TruthView,
     VerdictView,
 )
+from pytyche_lab.widgets.schema.shared import ArmRef
 from pytyche_lab.widgets.values import arm_ref, finite, finite_interval, interval
 
 
@@ -73,6 +73,13 @@ def round_view(finished: Round, title: str) -> RoundView:
         "next_cells": len(finished.next_recommendation.cells),
         "next_visitors": finished.next_recommendation.n_visitors,
     }
+
+
+def names_of(finished: Round) -> dict[str, str]:
+    """The names of the round's segments that have one, by id."""
+    analysis = finished.analysis
+    segments = (analysis.everyone, *analysis.search.segments, *analysis.registered)
+    return {s.id: s.name for s in segments if s.name}
 
 
 def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:
@@ -204,7 +211,6 @@ def _comparison(c: Comparison, arms: Sequence[str]) -> ComparisonView:
 def _segment(s: Segment, arms: Sequence[str], *, registered: bool) -> SegmentView:
     return {
         "id": s.id,
-        "name": s.name,
         "rule": str(s.rule),
         "share": s.population_share,
         "n_visitors": s.n_visitors,
@@ -224,7 +230,7 @@ def _verdict(v: Verdict, finished: Round) -> VerdictView:
     worth = v.worth
     return {
         "segment": v.segment.id,
-        "called": v.segment.name or (v.segment.id if v.segment.rule.clauses else "Everyone"),
+        "called": v.segment.id if v.segment.rule.clauses else "Everyone",
         "arm": arm_ref(v.arm, finished.plan.arms),
         "verdict": v.recommendation.decision.value,
         "lift": interval(worth.per_visitor),

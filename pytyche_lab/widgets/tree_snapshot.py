@@ -7,7 +7,7 @@ from pytyche_engine.contracts.cells import TreePolicy
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.rule_tree import RuleLeaf, RuleNode, rule_tree
 from pytyche_engine.experiment import Round
-from pytyche_lab.widgets.schema import (
+from pytyche_lab.widgets.schema.segment_tree import (
     FollowedView,
     SegmentDetailView,
     SegmentRoundView,
@@ -143,7 +143,6 @@ def _nodes(segments: Sequence[Segment], shares: Mapping[str, list[float]]) -> li
 def _segment(s: Segment, arms: Sequence[str], *, registered: bool) -> TreeSegmentView:
     return {
         "id": s.id,
-        "name": s.name,
         "rule": str(s.rule),
         "share": s.population_share,
         "n_visitors": s.n_visitors,

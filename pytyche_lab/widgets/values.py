@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from pytyche_engine.contracts import Estimate
-from pytyche_lab.widgets.schema import ArmRef, Interval
+from pytyche_lab.widgets.schema.shared import ArmRef, Interval
 
 
 def arm_ref(name: str, arms: Sequence[str]) -> ArmRef:

@@ -92,6 +92,10 @@ class Views(t.HasTraits):
         exp = self.experiment
         history = exp.history
         with self._lock:
+            # First, as somebody has just typed one: the rest of a large round takes longer.
+            for view in tuple(self._open):
+                if isinstance(view, SegmentTree | RoundDashboard) and history:
+                    view.show_names(history[self._numbers.get(view, len(history)) - 1])
             for view in tuple(self._open):
                 if isinstance(view, CellPlan):
                     view.refresh()

@@ -16,7 +16,8 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Locator, Page
 
-LAB_SECONDS = 60
+LAB_SECONDS = 180
+ROOT = Path(__file__).parents[2]
 
 
 @contextlib.contextmanager
@@ -28,11 +29,16 @@ def jupyter_lab(home: Path) -> Iterator[tuple[str, str, Path]]:
     settings.mkdir(parents=True)
     news = {"fetchNews": "false", "checkForUpdates": False}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(news))
+    # The launcher's tile as it was built, whatever pip has put into the environment.
+    extensions = home / "share" / "labextensions"
+    extensions.mkdir(parents=True)
+    (extensions / "pytyche-lab").symlink_to(ROOT / "pytyche_lab" / "labextension")
     names = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     env = os.environ | {f"JUPYTER_{name}": str(home / name) for name in names}
     env |= {
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "JUPYTER_PATH": str(home / "share"),
         "IPYTHONDIR": str(home / "ipython"),
     }
     with (home / "lab.log").open("w") as log:

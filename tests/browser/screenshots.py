@@ -4,6 +4,7 @@ All of them go to ``build/screenshots`` (light and dark, wide and narrow), and t
 to ``docs/pictures``. The experiment is fitted once and kept in ``build/screenshots/experiment``.
 """
 
+import base64
 import os
 import shutil
 import sys
@@ -15,19 +16,21 @@ from typing import Any
 
 import chromium
 import stage
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 import pytyche_lab as pt
-from pytyche_engine.jobs import Stage
+from pytyche_engine.jobs import FitEvent, Job, Stage
+from pytyche_lab.client import LocalClient
 from pytyche_lab.experiments import LabExperiment
-from pytyche_lab.widgets import FitProgress, RoundDashboard
+from pytyche_lab.widgets import Console, FitProgress, RoundDashboard
+from pytyche_lab.widgets.fit_progress import progress_view, trace_bytes
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "screenshots"
 PICTURES = ROOT / "docs" / "pictures"
 README_BYTES = 1_500_000
 ARMS = ("control", "low_promo", "free_ship")
-VARIANTS = [(theme, width) for theme in ("light", "dark") for width in (980, 480)]
+VARIANTS = [(theme, width) for theme in ("light", "dark") for width in (980, 480, 375)]
 # What stands in the README: widget, theme, and how much of its height.
 CHOSEN = {
     ("cockpit-round", "light"): 1180,
@@ -77,9 +80,9 @@ def called(rule: str) -> str:
     return f"{depth}, {'high' if 'session_recency >' in rule else 'low'} recency"
 
 
-def sampling() -> FitProgress:
-    """The progress of a fit that is sampling; the fit is paused for the picture."""
-    # A small fit that goes on for long: it has to be caught while it samples.
+def sampling() -> list[FitEvent]:
+    """What a small fit said until it was sampling for a while."""
+    # One that goes on for long: it has to be caught while it samples.
     small = pt.Settings(
         num_trees_mu=10,
         num_trees_tau=5,
@@ -98,18 +101,80 @@ def sampling() -> FitProgress:
         settings=small,
     )
     job = exp.start()
+    said: list[FitEvent] = []
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline and not job.done():
         event = job.latest
-        if event and event.stage is Stage.SAMPLE and len(event.chain_traces) > 1:
+        if event and event.stage is Stage.SAMPLE and event.interim and event not in said[-1:]:
+            said.append(event)
             drawn = event.iteration - event.warm_up_iterations
-            if event.interim and drawn > 0.4 * (event.total_iterations - event.warm_up_iterations):
+            if drawn > 0.6 * (event.total_iterations - event.warm_up_iterations):
                 break
-        time.sleep(0.05)
-    widget = FitProgress(job, title="Fitting round 1", arms=ARMS)
-    widget.close()
+        time.sleep(0.02)
     job.cancel()
-    return widget
+    return said
+
+
+def running(event: FitEvent) -> Job[None]:
+    """A job that runs and has said this."""
+    job: Job[None] = Job(lambda _: None, name="round 1")
+    job.control.emit(event)
+    return job
+
+
+def replay(page: Page, said: list[FitEvent]) -> None:
+    """Show what a fit said one after another: the page remembers how lifts became narrower."""
+    for beat, event in enumerate(said, 1):
+        page.evaluate(
+            """({progress, traces}) => {
+                const [model] = window.models.values();
+                const bytes = Uint8Array.from(atob(traces), (c) => c.charCodeAt(0));
+                model.values.traces = new DataView(bytes.buffer);
+                model.set("progress", progress);
+            }""",
+            {
+                "progress": progress_view(running(event), beat, 0.0, ARMS),
+                "traces": base64.b64encode(trace_bytes(event)).decode(),
+            },
+        )
+
+
+def console() -> Console:
+    """The console over a registry of its own, with tests that ran and one whose split is off."""
+    folder = SHOTS / "jupyter"
+    shutil.rmtree(folder, ignore_errors=True)
+    os.environ["JUPYTER_DATA_DIR"] = str(folder)
+    client = LocalClient()
+    seen = {
+        (
+            "checkout_badge_with_guarantee",
+            "A trust badge beside the price lifts checkout.",
+            False,
+        ): (
+            (6_000, 300),
+            (6_000, 402),
+        ),
+        ("Newsletter subject line", "Naming the product opens more letters.", True): (
+            (2_000, 180),
+            (2_000, 176),
+        ),
+        ("Search ranking by margin", "It earns more and loses no orders.", False): (
+            (7_000, 340),
+            (5_000, 260),
+        ),
+    }
+    for (name, hypothesis, bandit), counts in seen.items():
+        one = client.create(
+            name,
+            variants={"control": 0.5, "treatment": 0.5},
+            hypothesis=hypothesis,
+            bandit_enabled=bandit,
+        )
+        one.launch()
+        one.observe(counts=dict(zip(("control", "treatment"), counts, strict=True)))
+        one.analyze()
+    client.create("Draft of a landing page", variants={"control": 0.5, "short": 0.5})
+    return Console()
 
 
 def tested(view: RoundDashboard) -> RoundDashboard:
@@ -121,10 +186,16 @@ def tested(view: RoundDashboard) -> RoundDashboard:
     return view
 
 
-def take(browser: Browser, name: str, build: Callable[[], Any]) -> None:
+def take(
+    browser: Browser,
+    name: str,
+    build: Callable[[], Any],
+    then: Callable[[Page], None] = lambda _page: None,
+) -> None:
     page = browser.new_page()
     for theme, width in VARIANTS:
         stage.show(page, build(), theme=theme, width=width, title=name)
+        then(page)
         page.wait_for_timeout(300)
         card = page.locator("main .pt-card").first
         card.screenshot(path=SHOTS / f"{name}-{theme}-{width}.png")
@@ -156,7 +227,8 @@ def main() -> None:
 
         return opened
 
-    progress = sampling()
+    said = sampling()
+    progress = FitProgress(running(said[0]), title="Fitting round 1", arms=ARMS)
     path, _ = chromium.find()
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
@@ -168,7 +240,9 @@ def main() -> None:
         take(browser, "round-dashboard", lambda: dashboard)
         take(browser, "segment-tree", exp.tree)
         take(browser, "cell-plan", exp.editor)
-        take(browser, "fit-progress", lambda: progress)
+        take(browser, "fit-progress", lambda: progress, lambda page: replay(page, said))
+        shown = console()
+        take(browser, "console", lambda: shown)
         for name in ("round", "plan", "segments", "calibration", "history"):
             take(browser, f"cockpit-{name}", tab(name))
         browser.close()

@@ -117,3 +117,75 @@ def test_the_servers_page_is_the_same_console(
         assert [text for text in refused if "favicon" not in text] == []
         assert console.locator("img").count() == 0
         page.close()
+
+
+def test_an_adaptive_experiment_opens_in_its_cockpit(notebook: Open, shots: Path) -> None:
+    name = f"adaptive {HOSTILE}"
+    opened = notebook(
+        [
+            "import pytyche_lab as pt\n"
+            "exp = pt.sequential_experiment(schedule=(600, 400), "
+            f"treatments=('control', {HOSTILE!r}), name={name!r})",
+            "import pytyche_lab as pt\npt.console()",
+        ]
+    )
+    console = opened.output(1).get_by_test_id("console")
+    cockpit = console.get_by_test_id("cockpit")
+    row = console.locator("tr", has_text="adaptive <img")
+    weight = cockpit.get_by_label("Control weight, percent")
+
+    def open_plan() -> None:
+        row.get_by_role("button", name="Open", exact=True).click()
+        expect(cockpit.get_by_text("No round has run yet")).to_be_visible(timeout=60_000)
+        cockpit.get_by_test_id("tab-plan").click()
+        expect(weight).to_be_visible(timeout=60_000)
+
+    opened.run(0, 60)
+    opened.run(1)
+    open_plan()
+    assert violations(opened.page, "[data-testid=console]") == []
+    console.screenshot(path=shots / "console-cockpit.png")
+    weight.fill("30")
+    weight.press("Enter")
+    expect(cockpit.get_by_label("Explore weight, percent")).to_have_value("70.0")
+    # Back in the list, and again: the same cockpit.
+    console.get_by_role("button", name="All experiments").click()
+    expect(row).to_be_visible()
+    row.get_by_role("button", name="Open", exact=True).click()
+    expect(weight).to_have_value("30.0")
+
+    # What was edited and not accepted is there in another kernel.
+    opened.page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+    )
+    opened.run(1, 60)
+    open_plan()
+    expect(weight).to_have_value("30.0")
+    assert opened.page.evaluate("() => window.hacked") is None
+    assert console.locator("img").count() == 0
+
+
+def test_a_tile_in_the_launcher_opens_the_console(
+    browser: Browser, lab: tuple[str, str, Path], shots: Path
+) -> None:
+    address, token, _ = lab
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{address}/lab?token={token}&reset")
+    page.wait_for_function("window.jupyterapp?.restored")
+    tile = page.locator(".jp-LauncherCard", has_text="Experiments")
+    expect(tile).to_be_visible(timeout=60_000)
+    page.screenshot(path=shots / "launcher.png")
+    tile.click()
+    inside = page.frame_locator("iframe[title='Experiments console']")
+    expect(inside.get_by_test_id("console")).to_be_visible(timeout=60_000)
+    for theme in ("Dark", "Light"):
+        page.evaluate(
+            "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            f"JupyterLab {theme}",
+        )
+        expect(inside.locator("html")).to_have_attribute("data-theme", theme.lower())
+        page.screenshot(path=shots / f"launcher-console-{theme.lower()}.png")
+    # A second click shows the tab that is there.
+    page.evaluate("() => window.jupyterapp.commands.execute('pytyche-lab:console')")
+    assert page.locator("iframe[title='Experiments console']").count() == 1
+    page.close()

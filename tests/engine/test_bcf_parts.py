@@ -129,7 +129,19 @@ def test_chains_are_cut_to_the_shortest():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"min_draws": 0}, {"max_draws": 1}, {"num_warm_up": -1}, {"max_depth": 9}, {"num_cuts": 255}],
+    [
+        {"min_draws": 0},
+        {"max_draws": 1},
+        {"num_warm_up": -1},
+        {"max_depth": 9},
+        {"num_cuts": 255},
+        {"num_chains": "2"},
+        {"thin": 1.5},
+        {"num_trees_mu": True},
+        {"tau_scale": float("nan")},
+        {"sigma_scale": -0.1},
+        {"multiplier_df": 0},
+    ],
 )
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(DesignError, match=next(iter(wrong))):

@@ -156,7 +156,7 @@ def test_a_failed_fit_is_reported_and_tried_again(client, tmp_path, monkeypatch)
 
 @pytest.mark.usefixtures("no_fits")
 def test_a_sweep_in_which_nothing_fits_is_an_error(client):
-    with pytest.raises(CalibrationError, match="No fit of the sweep succeeded: ValueError"):
+    with pytest.raises(CalibrationError, match="None of 2 fits succeeded: ValueError"):
         sweep(DESIGN, [Scenario("constant", 3.0)], 2, cluster=client)
 
 

@@ -60,19 +60,22 @@ def kill(chunks, last, checkpoints, **changes):
     given = {"settings": QUICK, "seed": 1, "checkpoints": checkpoints, **changes}
     with pytest.raises(Killed):
         fit(trial(), **given)
+    begun = chunks.run
     chunks.run, chunks.last = 0, None
+    return begun
 
 
 @pytest.mark.parametrize("last", [1, 2, 7, 12, 19, 25])
 def test_a_killed_fit_makes_the_draws_that_it_would_have_made(tmp_path, whole, chunks, last):
     fit(trial(), settings=QUICK, seed=1)
     needed = chunks.run
-    kill(chunks, last, Checkpoints(tmp_path, seconds=0))
+    begun = kill(chunks, last, Checkpoints(tmp_path, seconds=0))
     again = fit(trial(), settings=QUICK, seed=1, checkpoints=Checkpoints(tmp_path, seconds=0))
     assert same_draws(again, whole)
     assert again.sampling == whole.sampling
-    # One chunk of either chain may have been under way.
-    assert needed - last <= chunks.run <= needed - last + 2
+    # One chunk of either chain may have been under way; and until it hears of the end, which takes
+    # a while on a busy machine, the other chain goes on.
+    assert needed - begun <= chunks.run <= needed - last + 2
 
 
 def test_a_fit_killed_again_and_again_still_ends_the_same(tmp_path, whole, chunks):

@@ -290,13 +290,18 @@ def test_a_control_near_zero_has_no_bounded_lift() -> None:
     assert found["reason"] == "unbounded"
 
 
-def test_values_that_do_not_vary_have_no_test() -> None:
-    data = pd.DataFrame({"arm": ["control", "treatment"] * 5, "y": [1.0, 2.0] * 5})
+@pytest.mark.parametrize("n", [5, 1971])
+def test_values_that_do_not_vary_have_no_test(n: int) -> None:
+    """Uneven arms: what rounding leaves of sums of squares is no variance either."""
+    data = pd.DataFrame(
+        {"arm": ["control", "treatment"] * n + ["control"], "y": [1.1, 2.2] * n + [1.1]}
+    )
     found = row(data, MeanMetric("y", "y"))
     assert found["p_value"] is None
     assert found["ci_lower"] is None
-    assert found["relative_lift"] == 1.0
+    assert found["relative_lift"] == pytest.approx(1.0)
     assert found["reason"] == "zero_variance"
+    assert found["control_var"] == 0
 
 
 def test_power_is_that_of_the_noncentral_t() -> None:

@@ -96,6 +96,12 @@ def test_an_unknown_backend_is_named() -> None:
         result().plot(backend="plotly")
 
 
+def test_results_of_ones_own_are_drawn_as_far_as_they_go() -> None:
+    found = pt.AnalysisResult([{"metric_name": "orders", "p_value": 0.01, "relative_lift": 0.1}])
+    assert "N/A" in found.summary()["95% CI (Rel)"].tolist()
+    assert "orders" in str(found.plot().to_dict())
+
+
 def test_axes_on_request() -> None:
     figures = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed")
     found = result()

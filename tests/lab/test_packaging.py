@@ -1,5 +1,6 @@
 """What a wheel holds, and what its build says when it cannot be made."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("pyproject.toml", "README.md", "hatch_build.py"):
         shutil.copy(ROOT / name, copy)
     for name in ("pytyche_lab", "engine", "jupyter-config", "js"):
-        unwanted = shutil.ignore_patterns("static", "node_modules", "__pycache__")
+        unwanted = shutil.ignore_patterns("static", "labextension", "node_modules", "__pycache__")
         shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
     return copy
 
@@ -78,8 +79,12 @@ def test_a_wheel_holds_engine_lab_widgets_and_configuration(checkout: Path) -> N
         "pytyche_engine/store/migrations/env.py",
         "pytyche_engine/store/migrations/versions/r0001_first_tables.py",
         f"{data}/etc/jupyter/jupyter_server_config.d/pytyche_lab.json",
+        f"{data}/share/jupyter/labextensions/pytyche-lab/package.json",
     }
     assert expected <= names
+    tile = json.loads((checkout / "pytyche_lab/labextension/package.json").read_text())
+    script = tile["jupyterlab"]["_build"]["load"]
+    assert f"{data}/share/jupyter/labextensions/pytyche-lab/{script}" in names
     assert not [name for name in names if name.startswith(("tests", "js", "notebooks", "engine"))]
     (wheel,) = (checkout / "dist").glob("*.whl")
     assert wheel.stat().st_size < 2_000_000

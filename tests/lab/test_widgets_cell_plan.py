@@ -9,8 +9,9 @@ from test_widgets_schema import fits
 import pytyche_lab as pt
 from pytyche_engine.contracts import DesignError
 from pytyche_engine.experiment import SequentialExperiment
-from pytyche_lab.widgets import CellPlan, schema
+from pytyche_lab.widgets import CellPlan
 from pytyche_lab.widgets.cell_plan import percentage
+from pytyche_lab.widgets.schema.cell_plan import PlanSetup, PlanView
 
 EVIL = "<img src=x onerror=alert(1)>"
 ARMS = ["control", "low_promo", EVIL]
@@ -223,7 +224,7 @@ def test_an_experiment_that_moved_on_is_said_and_followed(monkeypatch: pytest.Mo
 def test_snapshots_have_the_declared_shape_and_are_json(editor: CellPlan):
     say(editor, kind="add")
     weight(editor, "explore", "3")
-    for kind, view in ((schema.PlanSetup, editor.setup), (schema.PlanView, editor.plan)):
+    for kind, view in ((PlanSetup, editor.setup), (PlanView, editor.plan)):
         assert fits(view, kind)
         assert json.loads(json.dumps(view, allow_nan=False)) == view
 

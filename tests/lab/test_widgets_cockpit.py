@@ -13,9 +13,10 @@ from test_widgets_tree import with_rounds
 from pytyche_engine.contracts import DataError, PytycheError
 from pytyche_engine.jobs import Job
 from pytyche_lab.experiments import sequential_experiment
-from pytyche_lab.widgets import Cockpit, schema
+from pytyche_lab.widgets import Cockpit
 from pytyche_lab.widgets import cockpit as module
 from pytyche_lab.widgets.cockpit_snapshot import coverage_views
+from pytyche_lab.widgets.schema.cockpit import CockpitView, CoverageView
 
 
 def until(holds, seconds=10):
@@ -31,7 +32,7 @@ def test_there_is_one_for_each_experiment():
     assert isinstance(lab, Cockpit)
     assert exp.lab() is lab
     assert lab.round.round["number"] == 2
-    assert fits(lab.state, schema.CockpitView)
+    assert fits(lab.state, CockpitView)
     json.dumps(lab.state, allow_nan=False)
 
 
@@ -131,5 +132,5 @@ def test_the_calibration_artifacts_are_read_as_they_are():
     held = SimpleNamespace(calibration=(SimpleNamespace(name="shop", coverage=coverage),))
     found = coverage_views(held)
     assert found[0]["before"] == 0.71
-    assert fits(found[0], schema.CoverageView)
+    assert fits(found[0], CoverageView)
     assert coverage_views(SimpleNamespace()) == []

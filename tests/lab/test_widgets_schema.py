@@ -8,25 +8,45 @@ import pytest
 from rounds import finished_round
 
 from pytyche_engine.jobs import FitEvent, Job, Stage
-from pytyche_lab.widgets import CellPlan, FitProgress, RoundDashboard, schema
+from pytyche_lab.widgets import (
+    CellPlan,
+    Cockpit,
+    Console,
+    FitProgress,
+    RoundDashboard,
+    SegmentTree,
+)
 from pytyche_lab.widgets.fit_progress import progress_view
+from pytyche_lab.widgets.schema.cell_plan import CellPlanTraits
+from pytyche_lab.widgets.schema.cockpit import CockpitTraits
+from pytyche_lab.widgets.schema.console import ConsoleTraits
+from pytyche_lab.widgets.schema.fit_progress import FitProgressTraits, Progress
+from pytyche_lab.widgets.schema.round_dashboard import (
+    HistoryView,
+    RoundDashboardTraits,
+    RoundView,
+)
+from pytyche_lab.widgets.schema.segment_tree import SegmentTreeTraits
+from pytyche_lab.widgets.schema.typescript import files, literals
 from pytyche_lab.widgets.snapshots import history_view, round_view
 
-TYPESCRIPT = Path(__file__).parents[2] / "js/src/shared/schema.ts"
+TYPESCRIPT = Path(__file__).parents[2] / "js/src/shared/schema"
 
 
 def test_the_typescript_is_generated_from_the_python():
-    assert TYPESCRIPT.read_text("utf-8") == schema.typescript(), (
-        "Run: python -m pytyche_lab.widgets.schema > js/src/shared/schema.ts"
-    )
+    found = {path.name: path.read_text("utf-8") for path in TYPESCRIPT.iterdir()}
+    assert found == files(), "Run: python -m pytyche_lab.widgets.schema.typescript"
 
 
 @pytest.mark.parametrize(
     ("widget", "traits"),
     [
-        (FitProgress, schema.FitProgressTraits),
-        (RoundDashboard, schema.RoundDashboardTraits),
-        (CellPlan, schema.CellPlanTraits),
+        (FitProgress, FitProgressTraits),
+        (RoundDashboard, RoundDashboardTraits),
+        (SegmentTree, SegmentTreeTraits),
+        (CellPlan, CellPlanTraits),
+        (Cockpit, CockpitTraits),
+        (Console, ConsoleTraits),
     ],
 )
 def test_every_synced_trait_is_declared(widget: Any, traits: Any):
@@ -45,7 +65,7 @@ def fits(value: Any, kind: Any) -> bool:
         )
     if get_origin(kind) is list:
         return isinstance(value, list) and all(fits(v, get_args(kind)[0]) for v in value)
-    if kind in schema.ALIASES.values():
+    if kind in literals():
         return value in get_args(kind)
     if get_args(kind):
         return any(fits(value, part) for part in get_args(kind))
@@ -58,12 +78,12 @@ def fits(value: Any, kind: Any) -> bool:
 def test_snapshots_have_the_declared_shape_and_are_json():
     first, second = finished_round(0), finished_round(1)
     views = {
-        schema.RoundView: [
+        RoundView: [
             round_view(second, "A"),
             round_view(finished_round(with_truth=False), "B"),
         ],
-        schema.HistoryView: history_view([first], second),
-        schema.Progress: [
+        HistoryView: history_view([first], second),
+        Progress: [
             progress_view(Job(lambda _: None), 0, 0.0, ()),
             progress_view(
                 _job_at(FitEvent(Stage.COMPILE, stage_seconds={"read": 1.0})), 1, 2.0, ()
@@ -78,9 +98,9 @@ def test_snapshots_have_the_declared_shape_and_are_json():
 
 def test_the_shape_check_can_fail():
     view = round_view(finished_round(), "A")
-    assert not fits({**view, "extra": 1}, schema.RoundView)
-    assert not fits({**view, "number": "1"}, schema.RoundView)
-    assert not fits({**view, "arms": [{"name": "a"}]}, schema.RoundView)
+    assert not fits({**view, "extra": 1}, RoundView)
+    assert not fits({**view, "number": "1"}, RoundView)
+    assert not fits({**view, "arms": [{"name": "a"}]}, RoundView)
 
 
 def _job_at(event: FitEvent) -> Job[None]:

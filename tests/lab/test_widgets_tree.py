@@ -8,13 +8,15 @@ import pytest
 from rounds import ARMS, finished_round, plan
 from test_widgets_schema import fits
 
-from pytyche_engine.contracts import Cell, DesignError
+from pytyche_engine.contracts import Cell, DesignError, Rule
+from pytyche_engine.contracts.actions import RegisterSegment
 from pytyche_engine.contracts.cells import Route, TreePolicy
 from pytyche_engine.experiment import SequentialExperiment, sequential_experiment
 from pytyche_engine.experiment.round import Round
 from pytyche_lab.experiments import LabExperiment
 from pytyche_lab.experiments import sequential_experiment as lab_experiment
-from pytyche_lab.widgets import RoundDashboard, SegmentTree, schema
+from pytyche_lab.widgets import RoundDashboard, SegmentTree
+from pytyche_lab.widgets.schema.segment_tree import SegmentDetailView, TreeView
 from pytyche_lab.widgets.tree_snapshot import detail_view, tree_view
 from pytyche_lab.widgets.views import Views
 
@@ -137,8 +139,22 @@ def test_a_name_shows_in_every_open_view():
     exp = with_rounds(finished_round())
     tree, dashboard = exp.tree(), exp.dashboard()
     exp.segments.rename("S1", EVIL)
-    assert tree.tree["segments"][0]["name"] == EVIL
-    assert next(s for s in dashboard.round["segments"] if s["id"] == "S1")["name"] == EVIL
+    assert tree.names == dashboard.names == {"S1": EVIL}
+    followed = RegisterSegment(1, "R1", "Deep", Rule.parse("browse_depth > 2"))
+    exp._state = exp._state.with_actions((*exp._state.actions, followed))
+    exp.views.refresh()
+    assert tree.names == {"S1": EVIL, "R1": "Deep"}
+    assert tree.tree["followed"] == [{"id": "R1", "rule": "browse_depth > 2"}]
+
+
+def test_a_new_name_sends_nothing_but_names(monkeypatch):
+    exp = with_rounds(finished_round(0), finished_round(1))
+    tree, dashboard, lab = exp.tree(), exp.dashboard(), exp.lab()
+    sent = []
+    for widget in (tree, dashboard, lab):
+        monkeypatch.setattr(widget, "_send", lambda m, **_: sent.append(m["state"]))
+    exp.segments.rename("S1", "Core")
+    assert sent == [{"names": {"S1": "Core"}}] * 2
 
 
 def test_a_broken_view_does_not_undo_what_was_done():
@@ -165,5 +181,5 @@ def test_there_is_no_dashboard_of_a_round_that_is_not_there():
 
 def test_what_is_sent_has_the_declared_shape():
     done = finished_round()
-    assert fits(tree_view(done, "promo", routed(done)), schema.TreeView)
-    assert fits(detail_view("S1", [done]), schema.SegmentDetailView)
+    assert fits(tree_view(done, "promo", routed(done)), TreeView)
+    assert fits(detail_view("S1", [done]), SegmentDetailView)

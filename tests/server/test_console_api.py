@@ -13,9 +13,15 @@ import pytest
 from running_server import Server
 
 import pytyche_lab as pt
-from pytyche_engine.contracts.errors import DesignError, UnknownExperimentError, WrongStateError
+from pytyche_engine.contracts.errors import (
+    DataError,
+    DesignError,
+    UnknownExperimentError,
+    WrongStateError,
+)
 from pytyche_lab.client import ServerError
-from pytyche_lab.server.routes import PARQUET, ROUTES
+from pytyche_lab.server.routes import ROUTES
+from pytyche_lab.server.shapes import PARQUET
 
 HOSTILE = "'; DROP TABLE experiments; --<script>alert(1)</script>"
 NOWHERE = "0" * 32
@@ -216,6 +222,10 @@ def test_the_client_is_the_same_api(server: Server) -> None:
     one.launch()
     with pytest.raises(DesignError, match="'other'"):
         one.observe(counts={"other": (1, 0)})
+    with pytest.raises(DesignError, match=r"'badge' are \(10,\); give \(exposures"):
+        one.observe(counts={"control": (10, 1), "badge": (10,)})
+    with pytest.raises(DataError, match="cannot be sent as Parquet"):
+        one.observe(pd.DataFrame({"variant": ["control"] * 2, "value": [1, "one"]}))
     one.observe(counts={"control": (1000, 100), "badge": (1000, 190)}, key="a")
     statistics = {"exposures": 10, "conversions": 1, "total": 1.0, "total_squares": 1.0}
     one.observe(statistics={"badge": statistics})

@@ -9,6 +9,7 @@ be installed, blind mutations.
 import argparse
 import functools
 import json
+import os
 import random
 import subprocess
 import sys
@@ -225,6 +226,7 @@ def bombs() -> dict[str, tuple[str, bytes]]:
     made["a billion laughs"] = ("recipe_text", "\n".join(levels).encode())
     made["YAML that runs something"] = ("recipe_text", b"a: !!python/object/apply:os.system [ls]")
     made["nested beyond the stack"] = ("plan_json", b"[" * 200_000)
+    made["an artifact nested beyond the stack"] = ("artifact_json", b"[" * 200_000)
     return made
 
 
@@ -238,17 +240,17 @@ def atheris_child(name: str, seconds: int, corpus: Path) -> None:
         seeds(name)
         crashes(name, b"{}")
     found = 0
+    CRASHES.mkdir(parents=True, exist_ok=True)
 
     def one(content: bytes) -> None:
         nonlocal found
         if said := crashes(name, content):
             found += 1
-            CRASHES.mkdir(parents=True, exist_ok=True)
             (CRASHES / f"{name}-{abs(hash(said)) % 10**8}").write_bytes(content)
             print(f"CRASH {name}: {said}", flush=True)
 
     options = [f"-max_total_time={seconds}", "-max_len=20000", "-print_final_stats=1",
-               "-rss_limit_mb=4096", str(corpus)]  # fmt: skip
+               "-rss_limit_mb=4096", f"-artifact_prefix={CRASHES}/", str(corpus)]  # fmt: skip
     atheris.Setup([sys.argv[0], *options], one)
     atheris.Fuzz()
 
@@ -280,6 +282,16 @@ def main() -> None:
     if asked.child:
         atheris_child(asked.readers[0], asked.seconds, Path(asked.child))
         return
+    with tempfile.TemporaryDirectory() as data:
+        # Recipes make experiments, which the registry of whoever fuzzes must not have.
+        os.environ["JUPYTER_DATA_DIR"] = data
+        os.environ.pop("PYTYCHE_REGISTRY", None)
+        bad = fuzz(asked.readers, asked.minutes)
+    sys.exit(bad > 0)
+
+
+def fuzz(readers: list[str], minutes: float) -> int:
+    """Fuzz each reader for its part of the time; how many crashes there were."""
     try:
         import atheris  # noqa: F401
 
@@ -287,8 +299,8 @@ def main() -> None:
     except ImportError:
         has_atheris = False
         print("fuzz: atheris is not installed: blind mutations instead (pip install atheris)")
-    seconds, tried, bad = max(int(60 * asked.minutes / len(asked.readers)), 1), 0, 0
-    for name in asked.readers:
+    seconds, tried, bad = max(int(60 * minutes / len(readers)), 1), 0, 0
+    for name in readers:
         if has_atheris:
             n, found = guided(name, seconds)
         else:
@@ -296,7 +308,7 @@ def main() -> None:
         tried, bad = tried + n, bad + found
         print(f"fuzz: {name}: {n:,} inputs, {found} crashes", flush=True)
     print(f"fuzz: {tried:,} inputs, {bad} crashes")
-    sys.exit(bad > 0)
+    return bad
 
 
 if __name__ == "__main__":

@@ -19,11 +19,12 @@ import pytest
 from calibration_cases import artifact
 from experiment_cases import experiment, quietly, simulated
 
-from pytyche_engine.calibration import CalibrationArtifact, CalibrationError, parts
+from pytyche_engine.calibration import CalibrationArtifact, CalibrationError
+from pytyche_engine.contracts import writing
 from pytyche_engine.contracts.errors import FitError, StoreError
 from pytyche_engine.experiment import fit_round as fitting
 from pytyche_engine.experiment import open_experiment
-from pytyche_engine.store import database, files, folder
+from pytyche_engine.store import database, folder
 from pytyche_engine.store.records import ExperimentDraft
 from pytyche_engine.store.registry import Registry
 
@@ -50,7 +51,7 @@ def test_an_experiment_that_cannot_be_written_says_so_and_stays(trouble, tmp_pat
     cells = exp.plan.cells
     exp.accept([replace(cells[0], weight=0.6), replace(cells[1], weight=0.4)])
     with monkeypatch.context() as broken:
-        broken.setattr(files.os, "replace", fails_with(TROUBLES[trouble]))
+        broken.setattr(writing.os, "replace", fails_with(TROUBLES[trouble]))
         with pytest.raises(StoreError, match="cannot be kept in"):
             exp.accept([replace(cells[0], weight=0.7), replace(cells[1], weight=0.3)])
     with monkeypatch.context() as broken:
@@ -68,7 +69,7 @@ def test_an_artifact_that_cannot_be_written_leaves_the_earlier_one(trouble, tmp_
     made.save(tmp_path)
     other = replace(made, name="other", results=made.results.iloc[:100])
     with monkeypatch.context() as broken:
-        broken.setattr(parts.os, "replace", fails_with(TROUBLES[trouble]))
+        broken.setattr(writing.os, "replace", fails_with(TROUBLES[trouble]))
         with pytest.raises(CalibrationError, match="cannot be written"):
             other.save(tmp_path)
     assert CalibrationArtifact.load(tmp_path).name == made.name

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from experiment_cases import SETTINGS, quietly
 
-from pytyche_engine.contracts import DataError
+from pytyche_engine.contracts import ClaimLevel, DataError, Decision
 from pytyche_engine.contracts.errors import FitError, UncalibratedWarning, UnconvergedWarning
 from pytyche_engine.experiment import sequential_experiment
 
@@ -20,17 +20,21 @@ N = int(os.environ.get("PYTYCHE_EXTREME", "32"))
 ARMS = ("control", "a", "b")
 
 
-def visitors(rate, sigma=0.5, arms=ARMS, order=50.0):
+TWELVE = ("control", *(f"t{i}" for i in range(1, 12)))
+
+
+def visitors(rate, sigma=0.5, arms=ARMS, order=50.0, n=N):
+    """Nothing in them has an effect."""
     rng = np.random.default_rng(4)
-    bought = rng.random(N) < rate
-    spent = order * np.exp(sigma * rng.standard_normal(N))
+    bought = rng.random(n) < rate
+    spent = order * np.exp(sigma * rng.standard_normal(n))
     return pd.DataFrame(
         {
-            "visitor_id": np.arange(N),
-            "arm": np.array(arms)[np.arange(N) % len(arms)],
+            "visitor_id": np.arange(n),
+            "arm": np.array(arms)[np.arange(n) % len(arms)],
             "revenue": np.where(bought, spent, 0.0),
-            "x": rng.normal(size=N),
-            "kind": rng.choice(["new", "old"], N),
+            "x": rng.normal(size=n),
+            "kind": rng.choice(["new", "old"], n),
         }
     )
 
@@ -62,7 +66,7 @@ CASES = {
         revenue=lambda f: f["revenue"].where(f.index != 9, 50.0)
     ),
     "orders that spread by sigma 2.5": lambda: visitors(0.3, sigma=2.5),
-    "twelve arms": lambda: visitors(0.3, arms=("control", *(f"t{i}" for i in range(1, 12)))),
+    "twelve arms": lambda: visitors(0.3, arms=TWELVE),
     "one converter": one_converter,
     "an arm without converters": one_arm_without,
     "everybody converts": lambda: visitors(1.0),
@@ -95,6 +99,23 @@ def test_extreme_data_give_finite_draws_and_say_what_they_are_worth(case):
     assert UnconvergedWarning in kinds or done.posterior.sampling.stopped == "converged"
     assert "uncalibrated" in repr(done.analysis).lower() + repr(done).lower()
     assert done.next_recommendation.n_visitors is None
+
+
+def test_everything_extreme_at_once_and_no_effect_anywhere_ships_nothing():
+    """Twelve arms share about twelve converters, whose orders spread by sigma 2.5."""
+    frame = visitors(0.0005, sigma=2.5, arms=TWELVE, n=24_000)
+    exp = sequential_experiment(schedule=[len(frame)], treatments=TWELVE, settings=SETTINGS)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        done = exp.observe(frame)
+    for f in fields(done.posterior.draws):
+        assert np.isfinite(getattr(done.posterior.draws, f.name)).all(), f.name
+    kinds = {w.category for w in said}
+    assert UnconvergedWarning in kinds or done.posterior.sampling.stopped == "converged"
+    assert any("rests on the other arms and the prior" in n for n in done.observations.notices)
+    assert done.health.lamps["converters"] == "warn"
+    assert done.analysis.recommendation.decision is not Decision.SHIP
+    assert all(s.claim_level is ClaimLevel.EXPLORATORY for s in done.analysis.segments)
 
 
 def test_amounts_from_a_thousandth_to_a_billion_are_refused_in_words():

@@ -6,9 +6,10 @@ from pathlib import Path
 import fuzz
 import pytest
 
-from pytyche_engine.contracts.errors import StoreError
+from pytyche_engine.contracts.errors import DesignError, StoreError
 from pytyche_engine.contracts.reading import check_name
 from pytyche_engine.store.served_files import check_files
+from pytyche_lab import recipe
 
 ROOT = Path(__file__).parents[2]
 PYTHON = [*ROOT.glob("engine/**/*.py"), *ROOT.glob("pytyche_lab/**/*.py")]
@@ -35,6 +36,11 @@ def test_a_bomb_is_refused_and_not_read(tmp_path):
         reader, content = fuzz.bombs()[name]
         with pytest.raises(StoreError):
             fuzz.READERS[reader](content, tmp_path)
+
+
+def test_settings_with_references_are_refused():
+    with pytest.raises(DesignError, match=r"references .* are not used"):
+        recipe.read("treatments: &arms [control, a]\nsource: *arms\n")
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "..", "", "a\\b", "a\0b", 3])

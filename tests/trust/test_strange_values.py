@@ -25,7 +25,8 @@ from pytyche_engine.sources import simulated_experiment_generator
 from pytyche_engine.store.records import ExperimentDraft, VariantDraft
 from pytyche_engine.store.registry import Registry
 from pytyche_lab import recipe
-from pytyche_lab.server.routes import PARQUET, ROUTES, Request, answer
+from pytyche_lab.server.routes import ROUTES, Request, answer
+from pytyche_lab.server.shapes import PARQUET
 
 numbers = strange_floats | strange_integers | st.floats(0, 1) | st.floats(0, 100)
 values = numbers | one_value

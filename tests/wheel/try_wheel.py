@@ -50,7 +50,9 @@ def main(notebooks: Sequence[str]) -> None:
         found = re.search(r"pytyche_lab.server\s.*OK", servers)
         check(found is not None, "the server extension is not OK")
         labs = run([jupyter, "labextension", "list"], env, place)
-        check(re.search(r"anywidget \S+.*enabled", labs) is not None, "anywidget is not enabled")
+        for name in ("anywidget", "pytyche-lab"):
+            found = re.search(rf"{name} \S+.*enabled", labs)
+            check(found is not None, f"{name} is not enabled in JupyterLab")
         seconds = [float(run([str(python), "-c", IMPORT], env, place)) for _ in range(5)]
         print(f"import pytyche_lab: {statistics.median(seconds):.3f} s (median of 5)")
         check(statistics.median(seconds) < MOST_SECONDS, "the import is too slow")

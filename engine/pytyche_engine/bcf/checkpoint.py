@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import threading
 import time
@@ -19,6 +18,7 @@ from pytyche_engine.bcf.draws import Draws
 from pytyche_engine.contracts.errors import PytycheWarning
 from pytyche_engine.contracts.reading import read_arrays
 from pytyche_engine.contracts.warn import warn
+from pytyche_engine.contracts.writing import replacing
 
 SCHEMA = 1
 """Version of a checkpoint's content."""
@@ -91,16 +91,9 @@ class Checkpoints:
                 arrays[f"draws_{f.name}"] = np.concatenate(parts)
             arrays["lifts"] = np.concatenate(chain.lifts)
         file = self._file(chain.index)
-        draft = file.with_name(f".{file.name}.{os.getpid()}.draft")
         self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with draft.open("wb") as stream:
-                np.savez(stream, allow_pickle=False, **arrays)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(draft, file)
-        finally:
-            draft.unlink(missing_ok=True)
+        with replacing(file) as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
 
     def _read(self, fresh: Chain) -> Chain:
         file = self._file(fresh.index)

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import LARGEST_COUNT, count, number
+
+MOST = 1_000_000
+"""Of trees, chains, iterations or draws; more is a typing error."""
 
 
 @dataclass(frozen=True)
@@ -62,25 +66,30 @@ class Settings:
     sigma_scale: float = 0.8
 
     def __post_init__(self) -> None:
-        for name in (
-            "num_trees_mu",
-            "num_trees_tau",
-            "num_chains",
-            "min_draws",
-            "thin",
-            "min_leaf",
-            "num_cuts",
-        ):
-            if getattr(self, name) < 1:
-                raise DesignError(f"The sampler setting '{name}' must be at least 1.")
-        for name in ("num_warm_up", "num_warm_up_warm"):
-            if getattr(self, name) < 0:
-                raise DesignError(f"The sampler setting '{name}' must not be negative.")
-        if self.max_draws < self.min_draws:
-            raise DesignError("The sampler setting 'max_draws' must not be below 'min_draws'.")
-        if self.multiplier_df < 1:
-            raise DesignError("The sampler setting 'multiplier_df' must be at least 1.")
-        if not 2 <= self.max_depth <= 8:
-            raise DesignError("The sampler setting 'max_depth' must be 2 to 8.")
-        if not self.num_cuts < 255:
-            raise DesignError("The sampler setting 'num_cuts' must be below 255.")
+        whole = {
+            "num_trees_mu": (1, MOST),
+            "num_trees_tau": (1, MOST),
+            "num_chains": (1, MOST),
+            "num_warm_up": (0, MOST),
+            "num_warm_up_warm": (0, MOST),
+            "min_draws": (1, MOST),
+            "max_draws": (self.min_draws, MOST),
+            "thin": (1, MOST),
+            "max_depth": (2, 8),
+            "min_leaf": (1, LARGEST_COUNT),
+            "num_cuts": (1, 254),
+        }
+        for name, (least, most) in whole.items():
+            value = count(f"The sampler setting '{name}'", getattr(self, name), least, most)
+            object.__setattr__(self, name, value)
+        for name in ("arm_scale_df", "multiplier_df", "sigma_df"):
+            if number(f"The sampler setting '{name}'", getattr(self, name)) < 1:
+                raise DesignError(
+                    f"The sampler setting '{name}' is {getattr(self, name)}; use degrees of "
+                    "freedom of at least 1."
+                )
+        for name in ("arm_scale", "mu_scale", "tau_scale", "loading_scale", "sigma_scale"):
+            if number(f"The sampler setting '{name}'", getattr(self, name)) < 0:
+                raise DesignError(
+                    f"The sampler setting '{name}' is {getattr(self, name)}; a scale is at least 0."
+                )

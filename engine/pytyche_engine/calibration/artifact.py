@@ -13,7 +13,6 @@ import pandas as pd
 
 from pytyche_engine.calibration.design import Scenario
 from pytyche_engine.calibration.errors import CalibrationError
-from pytyche_engine.calibration.parts import write_atomically
 from pytyche_engine.calibration.scope import (
     Applicability,
     HasScope,
@@ -31,6 +30,7 @@ from pytyche_engine.calibration.validation import (
 )
 from pytyche_engine.contracts.reading import check_name, read_frame, read_json
 from pytyche_engine.contracts.recalibration import Correction, Recalibration
+from pytyche_engine.contracts.writing import replace_file
 
 SCHEMA = 1
 """Version of the files that `CalibrationArtifact.save` writes."""
@@ -199,7 +199,7 @@ class CalibrationArtifact:
             name = "results.parquet"
             if (folder / "artifact.json").exists():
                 name = f"results-{digest[:12]}.parquet"
-            write_atomically(folder / name, table)
+            replace_file(folder / name, table)
             content = {
                 "kind": _KIND,
                 "schema": SCHEMA,
@@ -209,7 +209,7 @@ class CalibrationArtifact:
                 "artifact": self.to_dict(),
             }
             text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-            write_atomically(folder / "artifact.json", text.encode())
+            replace_file(folder / "artifact.json", text.encode())
             for other in folder.glob("results*.parquet"):
                 if other.name != name:
                     other.unlink()

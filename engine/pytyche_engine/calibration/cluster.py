@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytyche_engine.calibration.errors import CalibrationError
+from pytyche_engine.calibration.errors import CalibrationError, FailedFitsWarning
+from pytyche_engine.calibration.parts import Key, SweepFolder
+from pytyche_engine.contracts.warn import warn
 from pytyche_engine.jobs.control import Control
 from pytyche_engine.jobs.events import FitEvent, Stage
 
@@ -69,6 +71,27 @@ class Tally:
                 n_arms=self.n_arms,
             )
         )
+
+    def settle(self, what: str) -> None:
+        """The end: from here on it is too late to cancel, and failures are told.
+
+        Args:
+            what: what the fits are called in messages.
+
+        Raises:
+            CalibrationError: if nothing succeeded.
+            FitCancelled: if it was cancelled.
+        """
+        if not self.done:
+            errors = "; ".join(sorted(set(self.failed.values())))
+            raise CalibrationError(f"None of {self.total} {what} succeeded: {errors}.")
+        self.control.seal()
+        if self.failed:
+            warn(
+                f"{len(self.failed)} of {self.total} {what} failed; the others are used. The same "
+                f"call tries them again. The first: {next(iter(self.failed.values()))}",
+                FailedFitsWarning,
+            )
 
 
 @contextmanager
@@ -179,6 +202,23 @@ def run_all(
                 tally.emit()
     finally:
         client.cancel(list(running), force=True)
+
+
+def run_missing(
+    folder: SweepFolder,
+    work: Callable[..., Any],
+    calls: Mapping[Key, tuple[Any, ...]],
+    tally: Tally,
+    *,
+    cluster: Any,
+    n_workers: int | None,
+) -> None:
+    """Do the calls whose results a folder does not have yet; see `run_all` and `connected`."""
+    there = set(folder.done(calls))
+    missing = {key: call for key, call in calls.items() if key not in there}
+    if missing:
+        with connected(cluster, n_workers) as client:
+            run_all(client, work, missing, folder.add, tally)
 
 
 def one_thread() -> dict[str, str]:

@@ -9,8 +9,9 @@ whole fits only, and goes on with what is missing.
 
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pandas as pd
 
 from pytyche_engine.calibration.errors import CalibrationError
 from pytyche_engine.contracts.reading import read_frame, read_json
+from pytyche_engine.contracts.writing import replace_file
 
 SCHEMA = 1
 """Version of the folder's layout and of the columns."""
@@ -47,7 +49,7 @@ class SweepFolder:
         try:
             (self.path / "parts").mkdir(parents=True, exist_ok=True)
             if not file.exists():
-                write_atomically(file, json.dumps(wanted, indent=1).encode())
+                replace_file(file, json.dumps(wanted, indent=1).encode())
             there = read_json(file)
         except (OSError, ValueError) as error:
             raise CalibrationError(
@@ -66,7 +68,7 @@ class SweepFolder:
 
     def add(self, key: Key, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep a finished fit."""
-        write_atomically(self._place(key), pd.DataFrame(rows).to_parquet(index=False))
+        replace_file(self._place(key), pd.DataFrame(rows).to_parquet(index=False))
 
     def read(self, keys: Sequence[Key]) -> pd.DataFrame:
         """The rows of finished fits, in the order of the keys.
@@ -91,11 +93,8 @@ class SweepFolder:
         return self.path / "parts" / f"{name}-{key[1]:04d}.parquet"
 
 
-def write_atomically(place: Path, content: bytes) -> None:
-    """Write a file so that it is whole or not there."""
-    draft = place.with_name(f".{place.name}.draft")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, place)
+@contextmanager
+def kept_in(path: str | Path | None) -> Iterator[SweepFolder]:
+    """A sweep's folder; without a path one that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as scratch:
+        yield SweepFolder(Path(scratch if path is None else path))

@@ -18,10 +18,8 @@ from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.calibration.cluster import Tally, connected, run_all
 from pytyche_engine.calibration.ecdf import ecdf_band_level
-from pytyche_engine.calibration.errors import CalibrationError, FailedFitsWarning
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import Observations, Outcome, concat
-from pytyche_engine.contracts.warn import warn
 from pytyche_engine.jobs.control import Control
 
 RANKED = 99
@@ -93,11 +91,7 @@ def posterior_sbc(
             for sim in range(n_sims)
         }
         run_all(client, rank_one, calls, found.__setitem__, tally)
-    if not found:
-        errors = "; ".join(sorted(set(tally.failed.values())))
-        raise CalibrationError(f"No refit succeeded: {errors}.")
-    if tally.failed:
-        warn(f"{len(tally.failed)} of {n_sims} refits failed.", FailedFitsWarning)
+    tally.settle("refits")
     ranks = pd.DataFrame([found[sim] for sim in sorted(found)])
     n_draws = int(ranks["n_draws"].iloc[0])
     return PosteriorSbc(

@@ -13,9 +13,9 @@ from pathlib import Path
 from pytyche_engine.calibration.artifact import calibrate
 from pytyche_engine.calibration.design import SweepDesign, standard_scenarios
 from pytyche_engine.calibration.shipped import FOLDER
-from pytyche_engine.calibration.sweep import prepare_sweep
+from pytyche_engine.calibration.sweep import start_sweep
 from pytyche_engine.contracts.errors import FitCancelled
-from pytyche_engine.jobs import Control, FitEvent
+from pytyche_engine.jobs import FitEvent
 
 SHIPPED = {
     f"k{k}-n{n // 1000}k": SweepDesign(n_visitors=n, n_arms=k)
@@ -40,7 +40,7 @@ def main() -> None:
     design = SHIPPED[given.name]
     scenarios = standard_scenarios(design)
     print(f"{given.name}: {len(scenarios)} scenarios x {given.sims} simulations", flush=True)
-    work = prepare_sweep(
+    job = start_sweep(
         design,
         scenarios,
         given.sims,
@@ -48,13 +48,13 @@ def main() -> None:
         seed=SEED,
         n_workers=given.workers,
     )
-    control = Control(_print_progress)
+    job.subscribe(_print_progress)
     if given.minutes is not None:
-        timer = threading.Timer(60 * given.minutes, control.cancel)
+        timer = threading.Timer(60 * given.minutes, job.cancel)
         timer.daemon = True
         timer.start()
     try:
-        result = work(control)
+        result = job.result()
     except FitCancelled:
         print("Time is up; finished fits are kept. Run the same command to go on.", flush=True)
         return

@@ -1,7 +1,6 @@
 """Scenario coverage: simulate, fit, report, many times, and see if intervals are honest here."""
 
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -9,13 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from pytyche_engine.calibration.cluster import Tally, connected, run_all
+from pytyche_engine.calibration.cluster import Tally, run_missing
 from pytyche_engine.calibration.design import Scenario, SweepDesign, standard_scenarios
-from pytyche_engine.calibration.errors import CalibrationError, FailedFitsWarning
-from pytyche_engine.calibration.parts import Key, SweepFolder
+from pytyche_engine.calibration.parts import Key, kept_in
 from pytyche_engine.calibration.reported import fit_one
 from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.warn import warn
 from pytyche_engine.jobs import Control, Job
 
 
@@ -105,77 +102,33 @@ def start_sweep(
     n_workers: int | None = None,
 ) -> Job[SweepResult]:
     """`sweep` in the background: a job that can be watched, paused and cancelled."""
-    work = prepare_sweep(
-        design, scenarios, n_sims, path=path, seed=seed, cluster=cluster, n_workers=n_workers
-    )
-    return Job(work, "sweep").start()
-
-
-def prepare_sweep(
-    design: SweepDesign,
-    scenarios: Sequence[Scenario] | None = None,
-    n_sims: int = 4,
-    *,
-    path: str | Path | None = None,
-    seed: int = 0,
-    cluster: Any = None,
-    n_workers: int | None = None,
-) -> Callable[[Control], SweepResult]:
-    """What `start_sweep` starts: a function that sweeps under a control, in the caller's thread."""
     chosen = standard_scenarios(design) if scenarios is None else tuple(scenarios)
     if not chosen or n_sims < 1:
         raise DesignError("A sweep needs at least one scenario and one simulation of each.")
     if len({s.key for s in chosen}) < len(chosen):
         raise DesignError("A scenario is named twice; use n_sims to simulate it more often.")
 
-    def work(control: Control) -> SweepResult:
-        if path is not None:
-            return _run(design, chosen, n_sims, Path(path), seed, cluster, n_workers, control)
-        with tempfile.TemporaryDirectory() as folder:
-            return _run(design, chosen, n_sims, Path(folder), seed, cluster, n_workers, control)
-
-    return work
-
-
-def _run(
-    design: SweepDesign,
-    scenarios: tuple[Scenario, ...],
-    n_sims: int,
-    path: Path,
-    seed: int,
-    cluster: Any,
-    n_workers: int | None,
-    control: Control,
-) -> SweepResult:
-    folder = SweepFolder(path)
     versions = {name: version(name) for name in ("pytyche-lab", "bartz", "jax")}
-    folder.open({"design": design.to_dict(), "seed": seed, "versions": versions})
     # Scenario after scenario within a simulation: what is there is spread over all of them.
-    calls = {(s.key, sim): (design, s, sim, seed) for sim in range(n_sims) for s in scenarios}
-    before = folder.done(calls)
-    missing = {key: call for key, call in calls.items() if key not in set(before)}
-    tally = Tally(control, len(calls), design.n_visitors, design.n_arms, done=len(before))
-    if missing:
-        with connected(cluster, n_workers) as client:
-            run_all(client, fit_one, missing, folder.add, tally)
-    rows = folder.read(folder.done(calls))
-    if rows.empty:
-        errors = "; ".join(sorted(set(tally.failed.values())))
-        raise CalibrationError(f"No fit of the sweep succeeded: {errors}.")
-    control.seal()
-    if tally.failed:
-        warn(
-            f"{len(tally.failed)} of {len(calls)} fits failed; the others are used. Running the "
-            f"sweep again tries them again. The first: {next(iter(tally.failed.values()))}",
-            FailedFitsWarning,
+    calls = {(s.key, sim): (design, s, sim, seed) for sim in range(n_sims) for s in chosen}
+
+    def work(control: Control) -> SweepResult:
+        with kept_in(path) as folder:
+            folder.open({"design": design.to_dict(), "seed": seed, "versions": versions})
+            before = folder.done(calls)
+            tally = Tally(control, len(calls), design.n_visitors, design.n_arms, done=len(before))
+            run_missing(folder, fit_one, calls, tally, cluster=cluster, n_workers=n_workers)
+            rows = folder.read(folder.done(calls))
+        tally.settle("fits")
+        return SweepResult(
+            design=design,
+            scenarios=chosen,
+            n_sims=n_sims,
+            seed=seed,
+            rows=rows,
+            failed=tally.failed,
+            n_before=len(before),
+            versions=versions,
         )
-    return SweepResult(
-        design=design,
-        scenarios=scenarios,
-        n_sims=n_sims,
-        seed=seed,
-        rows=rows,
-        failed=tally.failed,
-        n_before=len(before),
-        versions=versions,
-    )
+
+    return Job(work, "sweep").start()

@@ -43,9 +43,16 @@ class Periods:
         if len(shapes) > 1 or len(shape := shapes.pop()) < 2 or shape[-1] < 2:
             raise DesignError("Shares, visitors, sums and squares need the shape (periods, arms).")
         if (self.shares < 0).any() or not np.allclose(self.shares.sum(axis=-1), 1, atol=1e-6):
-            raise DesignError("The shares of a period have to add up to 1.")
+            raise DesignError(
+                "Shares of a period are below 0 or do not add up to 1; they add up to "
+                f"{self.shares.sum(axis=-1).min():g} to {self.shares.sum(axis=-1).max():g}."
+            )
         if (self.visitors[self.shares <= 0] > 0).any():
-            raise DesignError("An arm has visitors in a period in which its share was 0.")
+            *_, period, arm = np.argwhere((self.visitors > 0) & (self.shares <= 0))[0]
+            raise DesignError(
+                f"Arm {arm} has visitors in period {period}, in which its share was 0. Give the "
+                "share that it was served with."
+            )
 
     @classmethod
     def of_counts(
@@ -195,7 +202,9 @@ def stratified_contrast(periods: Periods, treatment: int = 1, control: int = 0) 
     pair = [control, treatment]
     usable = (n[:, pair] >= 2).all(axis=1)
     if not usable.any():
-        raise DesignError("No period has two visitors of each of both arms.")
+        raise DesignError(
+            "No period has two visitors of each of both arms; nothing can be compared."
+        )
     n, sums, squares = n[usable][:, pair], sums[usable][:, pair], squares[usable][:, pair]
     e = periods.shares[usable][:, pair]
     means = sums / n

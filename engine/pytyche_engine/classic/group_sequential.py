@@ -121,11 +121,6 @@ class GroupSequentialDesign:
             before = now
         return bounds
 
-    @property
-    def p_bounds(self) -> Float[np.ndarray, " looks"]:
-        """The same as two-sided p-values of each look alone."""
-        return 2 * ndtr(-self.z_bounds)
-
     def decided_at(self, z: Sequence[float]) -> int | None:
         """Index of the first look that rejects, of those that were made; None if none does.
 

@@ -16,6 +16,8 @@ And few enough for a product of two columns to be taken in one thread: starting 
 would take longer than the product, and very long on a machine with other work.
 """
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Column:
@@ -193,5 +195,7 @@ def _moments(
 ) -> Moments:
     cross = np.full((len(columns), len(columns)), np.nan)
     for (i, j), value in zip(pairs, product, strict=True):
-        cross[i, j] = cross[j, i] = value - total[i] * total[j] / max(n, 1)
+        left = value - total[i] * total[j] / max(n, 1)
+        # What rounding leaves of a column that is constant in this arm is no variance.
+        cross[i, j] = cross[j, i] = 0.0 if i == j and left <= _ROUNDING * value else left
     return Moments(n, columns, shift + total / max(n, 1), cross)

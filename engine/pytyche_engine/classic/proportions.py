@@ -35,7 +35,10 @@ class TwoProportions:
             ("treatment", self.treatment_successes, self.treatment_n),
         ):
             if n < 1 or not 0 <= successes <= n:
-                raise DataError(f"There are {successes} successes of {n} visitors in {arm}")
+                raise DataError(
+                    f"There are {successes} successes of {n} visitors in {arm}",
+                    mend="Give at least one visitor, and no more successes than visitors.",
+                )
 
     @property
     def counts(self) -> np.ndarray:

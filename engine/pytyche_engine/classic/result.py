@@ -162,16 +162,16 @@ class AnalysisResult:
             DesignError: if there is no such backend, or it is not installed.
         """
         rows = []
-        for row in sorted(self.raw_results, key=lambda row: str(row["metric_name"])):
-            p = row.get("p_value_adjusted", row["p_value"])
+        for row in sorted(self.raw_results, key=lambda row: str(row.get("metric_name", ""))):
+            p = row.get("p_value_adjusted", row.get("p_value"))
             cells = dict(self._cells(row))
-            several = f", {row['treatment']}" if self._several else ""
+            several = f", {cells['Treatment']}" if self._several else ""
             rows.append(
                 ForestRow(
-                    f"{row['metric_name']}{several}",
-                    row["relative_lift"],
-                    row["rel_ci_lower"],
-                    row["rel_ci_upper"],
+                    f"{cells['Metric']}{several}",
+                    row.get("relative_lift"),
+                    row.get("rel_ci_lower"),
+                    row.get("rel_ci_upper"),
                     p is not None and p < self.alpha,
                     f"{cells['Relative Lift']} {cells[self._interval_label]}".strip(),
                 )

@@ -35,7 +35,10 @@ class BetaArms:
         """
         s, n = np.asarray(successes, dtype=float), np.asarray(visitors, dtype=float)
         if s.shape != n.shape or not s.size or (s < 0).any() or (s > n).any():
-            raise DesignError(f"{list(successes)} successes of {list(visitors)} visitors.")
+            raise DesignError(
+                f"{list(successes)} successes of {list(visitors)} visitors cannot be: give one "
+                "number of each an arm, and no more successes than visitors."
+            )
         return cls(s + 1, n - s + 1)
 
     @property

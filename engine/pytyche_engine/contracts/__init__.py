@@ -30,10 +30,13 @@ from pytyche_engine.contracts.errors import FitError as FitError
 from pytyche_engine.contracts.errors import PhaseOrderError as PhaseOrderError
 from pytyche_engine.contracts.errors import PytycheError as PytycheError
 from pytyche_engine.contracts.errors import PytycheWarning as PytycheWarning
+from pytyche_engine.contracts.errors import SlowFitWarning as SlowFitWarning
 from pytyche_engine.contracts.errors import StoreError as StoreError
 from pytyche_engine.contracts.errors import TruthError as TruthError
 from pytyche_engine.contracts.errors import UncalibratedWarning as UncalibratedWarning
 from pytyche_engine.contracts.errors import UnconvergedWarning as UnconvergedWarning
+from pytyche_engine.contracts.errors import UnknownExperimentError as UnknownExperimentError
+from pytyche_engine.contracts.errors import WrongStateError as WrongStateError
 from pytyche_engine.contracts.estimates import Estimate as Estimate
 from pytyche_engine.contracts.observations import ColumnMapping as ColumnMapping
 from pytyche_engine.contracts.observations import Feature as Feature

@@ -81,16 +81,19 @@ class RoundAnalysis:
             name = names.get(segment.id, "")
             return segment if segment.name == name else replace(segment, name=name)
 
-        def about(verdict: Verdict) -> Verdict:
-            segment = called(verdict.segment)
-            return verdict if segment is verdict.segment else replace(verdict, segment=segment)
-
+        # Hundreds in each of many rounds, and one of them has another name: no call for the others.
+        verdicts = tuple(
+            v
+            if v.segment.name == names.get(v.segment.id, "")
+            else replace(v, segment=called(v.segment))
+            for v in self.verdicts
+        )
         return replace(
             self,
             everyone=called(self.everyone),
             search=replace(self.search, segments=tuple(map(called, self.search.segments))),
             registered=tuple(map(called, self.registered)),
-            verdicts=tuple(map(about, self.verdicts)),
+            verdicts=verdicts,
         )
 
     @property

@@ -84,6 +84,7 @@ class PlanDraft:
         look: Callable[[], SeenVisitors | None],
         recommendation: Callable[[], Plan],
         accept: Callable[[Sequence[Cell]], Plan],
+        keep: Callable[["PlanDraft"], None],
     ) -> None:
         self.recommended = recommended
         self.floors = floors
@@ -91,6 +92,7 @@ class PlanDraft:
         self._look = look
         self._recommendation = recommendation
         self._accept = accept
+        self._keep = keep
         self._lock = threading.RLock()
         self._steps = [_Step(current, "")]
         self._position = 0
@@ -172,6 +174,20 @@ class PlanDraft:
         return f"{self.plan!r}\n{self.changes()} ({state})"
 
     # Edits
+
+    def take_up(self, plan: Plan) -> None:
+        """Go on with a plan that was edited before; it is checked like every edit.
+
+        Raises:
+            DesignError: if it is for another round or other arms, or breaks a floor.
+        """
+        here = self.recommended
+        if (plan.round_index, plan.arms) != (here.round_index, here.arms):
+            raise DesignError(
+                f"It is for round {plan.round_index + 1} with the arms {list(plan.arms)}; next is "
+                f"round {here.round_index + 1} with the arms {list(here.arms)}."
+            )
+        self._edit(lambda _: plan)
 
     def set_weight(self, cell: str, weight: float, *, gesture: str = "") -> None:
         """Give a cell another weight; the others make room (see `allocation.edit`).
@@ -365,7 +381,10 @@ class PlanDraft:
     def _changing(self) -> Iterator[None]:
         """Change something, then tell; never nested, so that nobody is told under the lock."""
         with self._lock:
+            before = self.plan
             yield
+            if self.plan != before or self._accepted is not None:
+                self._keep(self)
         for changed in tuple(self._watchers):
             changed()
 

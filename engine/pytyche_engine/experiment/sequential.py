@@ -8,15 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pytyche_engine.allocation import Design, Floors, override
-from pytyche_engine.calibration import (
-    CalibrationArtifact,
-    Scope,
-    scope_of,
-)
+from pytyche_engine.allocation import Floors, override
 from pytyche_engine.contracts.actions import Action, DropArm, ReviveArm
 from pytyche_engine.contracts.cells import Cell
-from pytyche_engine.contracts.classic_check import ClassicCheck
 from pytyche_engine.contracts.decisions import GraduationCandidate
 from pytyche_engine.contracts.errors import (
     DesignError,
@@ -26,19 +20,19 @@ from pytyche_engine.contracts.errors import (
     UnconvergedWarning,
 )
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.contracts.served import Labels, Served
+from pytyche_engine.contracts.served import Served
 from pytyche_engine.contracts.warn import warn
-from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.arm_book import ArmBook
 from pytyche_engine.experiment.calibrated import calibration_warnings
-from pytyche_engine.experiment.classic_check import classic_check
 from pytyche_engine.experiment.draft import PlanDraft
-from pytyche_engine.experiment.evidence import Evidence, promoted
+from pytyche_engine.experiment.evidence import promoted
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
+from pytyche_engine.experiment.kept_draft import forget_draft, keep_draft, take_up_draft
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.experiment.seen import seen_visitors
 from pytyche_engine.experiment.segment_book import SegmentBook
+from pytyche_engine.experiment.so_far import ExperimentSoFar
 from pytyche_engine.experiment.state import State, forgetting, remembered
 from pytyche_engine.jobs import Control, Job
 from pytyche_engine.store.folder import ExperimentFolder, SavedExperiment, SavedRound
@@ -47,7 +41,7 @@ from pytyche_engine.store.spec import ExperimentSpec
 _ASSIGNING = 1  # keeps the random numbers of `assign` apart from those of a fit
 
 
-class SequentialExperiment:
+class SequentialExperiment(ExperimentSoFar):
     """An experiment in rounds. Make one with `sequential_experiment`.
 
     With a source, ``next(exp)`` runs a round from assignment to the next proposal. Without
@@ -59,7 +53,6 @@ class SequentialExperiment:
 
     Attributes:
         watch: called with every job that starts, for whoever shows progress.
-        changed: called after a plan, a decision or a round was added, for whoever keeps a record.
     """
 
     def __init__(
@@ -68,83 +61,32 @@ class SequentialExperiment:
         source: Source | None = None,
         folder: ExperimentFolder | None = None,
     ) -> None:
+        super().__init__(spec)
         self.watch: Callable[[Job[Round]], None] | None = None
-        self._spec = spec
         self._source = source
         self._folder = folder
         self._lock = threading.Lock()
-        self._state = State(spec.design, spec.design.first_plan)
         self._pending: Served | None = None
         self._job: Job[Round] | None = None
         self._warned: set[str] = set()
         self._listeners: list[Callable[[], None]] = []
         self._handed_out: Plan | None = None
-        self._evidence = Evidence()
         self._draft: PlanDraft | None = None
 
-    # What it is
-
-    @property
-    def name(self) -> str:
-        """The experiment's name."""
-        return self._spec.labels.name
-
-    @property
-    def design(self) -> Design:
-        """What was fixed at construction."""
-        return self._spec.design
-
-    @property
-    def labels(self) -> Labels:
-        """Name, metric and currency."""
-        return self._spec.labels
-
-    @property
-    def calibration(self) -> tuple[CalibrationArtifact, ...]:
-        """The artifacts that rounds are recalibrated with."""
-        return self._spec.calibration
-
-    @property
-    def scope(self) -> Scope:
-        """What calibration depends on, of the visitors so far or the plan for the first."""
-        state, spec = self._state, self._spec
-        seen = [s.observations for s in remembered(state.served, state.remembered_from)]
-        if seen:
-            return scope_of(seen, spec.labels.metric, spec.settings)
-        return Scope(
-            len(self.design.arms), spec.labels.metric, state.plan.n_visitors, None, spec.settings
+    def __repr__(self) -> str:
+        total = self.design.schedule.n_rounds
+        of = "" if total is None else f" of {total}"
+        unfinished = (
+            ""
+            if self._pending is None
+            else f", round {self.current_round_idx + 1} unfinished: exp.resume()"
+        )
+        return (
+            f"SequentialExperiment('{self.name}', {self.current_round_idx}{of} round(s) done, "
+            f"arms {list(self.design.arms)}{unfinished})"
         )
 
-    @property
-    def folder(self) -> Path | None:
-        """Where the rounds are kept; None for in memory alone."""
-        return None if self._folder is None else self._folder.path
-
-    @property
-    def plan(self) -> Plan:
-        """What the next round serves."""
-        return self._state.plan
-
-    @property
-    def history(self) -> tuple[Round, ...]:
-        """Finished rounds, oldest first."""
-        return self._state.rounds
-
-    @property
-    def latest(self) -> Round | None:
-        """The last finished round."""
-        return self._state.latest
-
-    @property
-    def current_round_idx(self) -> int:
-        """How many rounds are finished; the index of the next one."""
-        return len(self._state.rounds)
-
-    @property
-    def next_recommendation(self) -> Plan:
-        """The plan that the latest round proposes, or the cold start."""
-        latest = self.latest
-        return self.design.first_plan if latest is None else latest.next_recommendation
+    # Running rounds
 
     @property
     def job(self) -> Job[Round] | None:
@@ -155,13 +97,6 @@ class SequentialExperiment:
     def has_source(self) -> bool:
         """Whether rounds come from a source, or have to be brought to `observe`."""
         return self._source is not None
-
-    @property
-    def seen_visitors(self) -> set[str]:
-        """Ids of all visitors so far."""
-        return {i for s in self._state.served for i in s.observations.visitor_id}
-
-    # Running rounds
 
     def accept(self, cells: Sequence[Cell]) -> Plan:
         """Serve these cells in the next round instead of the recommended ones.
@@ -200,6 +135,7 @@ class SequentialExperiment:
                     look=lambda: None if latest is None else seen_visitors(latest),
                     recommendation=lambda: self.next_recommendation,
                     accept=self.accept,
+                    keep=self._keep_draft,
                 )
             return self._draft
 
@@ -330,23 +266,6 @@ class SequentialExperiment:
         """The latest round's segments: rename, register, retire, and their history."""
         return SegmentBook(lambda: self._state, self._act)
 
-    @property
-    def actions(self) -> tuple[Action, ...]:
-        """What the operator decided beside plans, in order."""
-        return self._state.actions
-
-    # What it says
-
-    def graduation_candidates(
-        self, sustained_rounds: int | None = None
-    ) -> tuple[GraduationCandidate, ...]:
-        """(Treatment, segment) pairs whose evidence held over consecutive rounds."""
-        return self._candidates(self._state, sustained_rounds)
-
-    def has_graduation_candidate(self) -> bool:
-        """Whether any pair is ready to ship under the experiment's rule."""
-        return bool(self.graduation_candidates())
-
     def graduate(self, treatment: str, segment: str) -> GraduationCandidate:
         """The candidate for a pair, or an error that says what its evidence lacks.
 
@@ -362,47 +281,12 @@ class SequentialExperiment:
         """
         return promoted(treatment, self.segments[segment], self.graduation_candidates())
 
-    def has_credible_segments(self, stability: float = narration.CREDIBLE_STABILITY) -> bool:
-        """Whether a segment of the latest round is stable and responds."""
-        latest = self.latest
-        return latest is not None and bool(narration.credible_segments(latest, stability))
-
-    def classic(
-        self,
-        round_number: int | None = None,
-        *,
-        alpha: float = 0.05,
-        relative_mde: float | None = None,
-    ) -> ClassicCheck:
-        """A round by classical tests, beside the model's lifts; see `classic_check`."""
-        return classic_check(self.history, round_number, alpha=alpha, relative_mde=relative_mde)
-
-    @property
-    def confidence(self) -> str:
-        """``"high"``, ``"medium"`` or ``"low"``; see `narration.confidence`."""
-        state = self._state
-        return narration.confidence(state.rounds, self._candidates(state))
-
-    @property
-    def summary(self) -> str:
-        """The experiment so far in a few paragraphs."""
-        state = self._state
-        return narration.summary(state.rounds, self._candidates(state), state.plan)
-
-    def __repr__(self) -> str:
-        total = self.design.schedule.n_rounds
-        of = "" if total is None else f" of {total}"
-        unfinished = (
-            ""
-            if self._pending is None
-            else f", round {self.current_round_idx + 1} unfinished: exp.resume()"
-        )
-        return (
-            f"SequentialExperiment('{self.name}', {self.current_round_idx}{of} round(s) done, "
-            f"arms {list(self.design.arms)}{unfinished})"
-        )
-
     # Keeping it
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the rounds are kept; None for in memory alone."""
+        return None if self._folder is None else self._folder.path
 
     def save(self, path: str | Path) -> None:
         """Write everything to a folder; from now on every finished round is added to it.
@@ -419,6 +303,8 @@ class SequentialExperiment:
             own_plan = None if state.plan == self.next_recommendation else state.plan
             folder.create(SavedExperiment(self._spec, tuple(rounds), own_plan, state.actions))
             self._folder = folder
+            if self._draft is not None:
+                self._keep_draft(self._draft)
         self._tell()
 
     def restore(self, saved: SavedExperiment) -> None:
@@ -431,8 +317,14 @@ class SequentialExperiment:
         if saved.plan is not None:
             self._state = replace(self._state, plan=saved.plan)
         self._pending = saved.unfinished
+        if self._folder is not None:
+            take_up_draft(self._folder, self.draft, self.name)
 
     # Inside
+
+    def _keep_draft(self, draft: PlanDraft) -> None:
+        if self._folder is not None:
+            keep_draft(self._folder, draft, self._state.plan)
 
     def _act(self, decide: Callable[[State], Action]) -> None:
         """Add a decision to the record; it is made from the state that it will hold for."""
@@ -453,13 +345,6 @@ class SequentialExperiment:
                 f"Round {self.current_round_idx + 1} is being served: its plan was handed out by "
                 "assign, or its data are there. Bring the data first, then drop or revive arms."
             )
-
-    def _candidates(
-        self, state: State, sustained_rounds: int | None = None
-    ) -> tuple[GraduationCandidate, ...]:
-        return self._evidence.candidates(
-            state, self._spec.graduation_rule, self.labels.currency, sustained_rounds
-        )
 
     def _override(self, cells: Sequence[Cell]) -> Plan:
         return override(
@@ -517,6 +402,8 @@ class SequentialExperiment:
                     )
                 self._state = self._state.after(latest, done)
                 self._pending = None
+                if self._folder is not None:
+                    forget_draft(self._folder, latest.plan)
         except FitLeft:
             raise
         except FitCancelled:

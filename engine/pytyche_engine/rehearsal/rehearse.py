@@ -3,7 +3,6 @@
 import hashlib
 import html
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,11 +13,9 @@ import numpy as np
 import pandas as pd
 
 from pytyche_engine.allocation import check_design
-from pytyche_engine.calibration.cluster import Tally, connected, run_all
-from pytyche_engine.calibration.errors import CalibrationError, FailedFitsWarning
-from pytyche_engine.calibration.parts import SweepFolder
+from pytyche_engine.calibration.cluster import Tally, run_missing
+from pytyche_engine.calibration.parts import kept_in
 from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.warn import warn
 from pytyche_engine.jobs import Control, Job
 from pytyche_engine.rehearsal.play import SourceOf, play, simulated
 
@@ -167,35 +164,22 @@ def start_rehearsal(
     n_visitors = max(_visitors(name, one, arms) for name, one in designs.items())
 
     def work(control: Control) -> Rehearsal:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = SweepFolder(Path(scratch if path is None else path))
+        with kept_in(path) as folder:
             folder.open({"source": _name(source), "seed": seed, "version": version("pytyche-lab")})
             calls = {
                 (_key(name, one), run): (one, source, run, seed)
                 for run in range(n_runs)
                 for name, one in designs.items()
             }
-            before = set(folder.done(calls))
-            missing = {key: call for key, call in calls.items() if key not in before}
+            before = folder.done(calls)
             tally = Tally(control, len(calls), n_visitors, len(arms or ()), done=len(before))
-            if missing:
-                with connected(cluster, n_workers) as client:
-                    run_all(client, play, missing, folder.add, tally)
+            run_missing(folder, play, calls, tally, cluster=cluster, n_workers=n_workers)
             parts = []
             for name, one in designs.items():
                 mine = [key for key in calls if key[0] == _key(name, one)]
                 parts.append(folder.read(folder.done(mine)).assign(design=name))
+        tally.settle("runs")
         runs = pd.concat(parts, ignore_index=True)
-        if runs.empty:
-            errors = "; ".join(sorted(set(tally.failed.values())))
-            raise CalibrationError(f"No run of the rehearsal succeeded: {errors}.")
-        control.seal()
-        if tally.failed:
-            warn(
-                f"{len(tally.failed)} of {len(calls)} runs failed; the others are used. The "
-                f"first: {next(iter(tally.failed.values()))}",
-                FailedFitsWarning,
-            )
         return Rehearsal(runs, n_runs, tally.failed)
 
     return Job(work, "rehearsal").start()

@@ -11,9 +11,6 @@ from jaxtyping import Bool, Float, Int
 from pytyche_engine.contracts.observations import Feature, FeatureKind, FeatureSchema
 from pytyche_engine.contracts.rules import Clause, Levels, Threshold
 
-MAX_BINS = 16
-"""Most states of one feature, a missing value not counted."""
-
 ALL_SUBSETS_UP_TO = 5
 """Every grouping of the states of a categorical feature is tried up to this many states."""
 
@@ -74,7 +71,7 @@ def candidate_splits(
         features: (n rows) feature frame of `schema`.
         schema: the kinds of features.
         scores: (n, K) scores that order the levels of categorical features.
-        max_bins: most states of a feature, 2 to `MAX_BINS`.
+        max_bins: most states of a feature, a missing value not counted; at least 2.
     """
     found = []
     for feature in schema.features:

@@ -33,10 +33,8 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Split:
-    """A question. Visitors for whom neither clause holds fit no leaf below it."""
+    """A question; what was asked stands in the rules of the leaves."""
 
-    left_clause: Clause
-    right_clause: Clause
     left: "Node"
     right: "Node"
 
@@ -125,8 +123,6 @@ def _readable(found: Found, candidates: tuple[Candidates, ...], path: tuple[Clau
         return Leaf(Rule(conjoin(path)), found.arm)
     left, right = candidates[found.feature].clauses[found.split]
     return Split(
-        left_clause=left,
-        right_clause=right,
         left=_readable(found.left, candidates, (*path, left)),
         right=_readable(found.right, candidates, (*path, right)),
     )

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from pytyche_engine.contracts import reading
 from pytyche_engine.contracts.errors import StoreError
+from pytyche_engine.contracts.writing import replace_file
 
 SCHEMA = 1
 """Version of the layout of an experiment's folder."""
@@ -37,9 +37,7 @@ def write_json(file: Path, content: dict[str, Any]) -> None:
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "content": json.loads(text),
     }
-    draft = file.with_name(f".{file.name}.draft")
-    draft.write_text(json.dumps(envelope, indent=1), encoding="utf-8")
-    os.replace(draft, file)
+    replace_file(file, json.dumps(envelope, indent=1).encode())
 
 
 def read_json(file: Path) -> dict[str, Any]:

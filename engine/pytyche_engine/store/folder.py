@@ -2,6 +2,7 @@
 
     experiment.json      what is fixed
     plan.json            what the next round serves, where the operator changed it
+    draft.json           what the operator makes of that plan and has not accepted yet
     actions.json         what else the operator decided
     rounds/000/          one folder a finished round: plan, visitors, truth, posterior
     unfinished/          the round being fitted: plan, visitors, truth, and its chains so far
@@ -12,6 +13,8 @@ and NPZ; nothing in a folder is ever executed. Everything carries a checksum, so
 damaged is not read as something else.
 """
 
+import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +46,19 @@ class SavedRound:
     posterior: Posterior
     fit_seconds: float
     n_actions: int
+
+
+@dataclass(frozen=True)
+class SavedDraft:
+    """A plan that was being edited.
+
+    Attributes:
+        plan: the plan as it stood.
+        based_on: checksum of the recommendation that it started from; see `plan_checksum`.
+    """
+
+    plan: Plan
+    based_on: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +211,37 @@ class ExperimentFolder:
         except OSError as error:
             raise StoreError(f"The plan cannot be kept in '{self.path}': {error}.") from error
 
+    def write_draft(self, plan: Plan | None, recommended: Plan) -> None:
+        """Keep a plan that is being edited; None where there is nothing to keep.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        file = self.path / "draft.json"
+        try:
+            if plan is None:
+                file.unlink(missing_ok=True)
+            else:
+                content = {"plan": plan_to_dict(plan), "based_on": plan_checksum(recommended)}
+                write_json(file, content)
+        except OSError as error:
+            raise StoreError(f"The draft cannot be kept in '{self.path}': {error}.") from error
+
+    def read_draft(self) -> SavedDraft | None:
+        """The plan that was being edited, if there is one.
+
+        Raises:
+            StoreError: if it is damaged, or of another version.
+        """
+        file = self.path / "draft.json"
+        if not file.exists():
+            return None
+        try:
+            content = read_json(file)
+            return SavedDraft(plan_from_dict(content["plan"]), str(content["based_on"]))
+        except UNREADABLE as error:
+            raise damaged(file, error) from error
+
     def write_actions(self, actions: Sequence[Action]) -> None:
         """Keep the whole record of the operator's decisions.
 
@@ -291,6 +338,11 @@ class ExperimentFolder:
             return tuple(map(action_from_dict, read_json(file)["actions"]))
         except UNREADABLE as error:
             raise damaged(file, error) from error
+
+
+def plan_checksum(plan: Plan) -> str:
+    """Tells plans apart that differ in anything."""
+    return hashlib.sha256(json.dumps(plan_to_dict(plan), default=float).encode()).hexdigest()
 
 
 def _read_round(place: Path, round_index: int, arms: tuple[str, ...]) -> SavedRound:

@@ -6,8 +6,6 @@ same quantity before the experiment, for CUPED) and ``visitor_id``. Others are l
 
 import hashlib
 import io
-import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import pyarrow.parquet as pq
 
 from pytyche_engine.contracts.errors import DataError
 from pytyche_engine.contracts.reading import check_table
+from pytyche_engine.contracts.writing import replace_file
 from pytyche_engine.store.records import Experiment, Sums
 
 MAX_ROWS = 20_000_000
@@ -152,9 +151,7 @@ def keep_rows(table: pa.Table, folder: Path) -> str:
     path = path_of(digest, folder)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{digest}.{secrets.token_hex(4)}.draft")
-        draft.write_bytes(content)
-        os.replace(draft, path)
+        replace_file(path, content)
     return digest
 
 

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
-import type { ArmRef, CellPlanTraits, PlanCellView, PlanSetup, PlanView } from "../shared/schema";
+import type { CellPlanTraits, PlanCellView, PlanSetup, PlanView } from "../shared/schema/cell_plan";
+import type { ArmRef } from "../shared/schema/shared";
 import widget from "./index";
 import { coverageWords } from "./rule_builder";
 
@@ -142,6 +143,17 @@ describe("weights", () => {
     expect(at("slider/optimized").querySelector<HTMLElement>(".was")?.style.left).toBe("90%");
     expect(at(`slider/${EVIL}`).querySelector<HTMLElement>(".was")?.hidden).toBe(true);
     expect(at<HTMLInputElement>("weight/optimized").value).toBe("84.0");
+  });
+
+  it("shows in a field what Python reads, where the decimal mark is a comma too", () => {
+    vi.spyOn(navigator, "language", "get").mockReturnValue("de-DE");
+    const { at, type, model } = shown();
+    expect(at<HTMLInputElement>("weight/optimized").value).toBe("84,0");
+    expect(at("slider/explore").getAttribute("aria-valuenow")).toBe("5.0");
+    expect(at("slider/explore").getAttribute("aria-valuetext")).toBe("5,0\u00a0%");
+    type(at<HTMLInputElement>("weight/explore"), "7,5");
+    expect(model.sent).toEqual([{ kind: "weight", field: "weight/explore", cell: "explore", text: "7,5" }]);
+    vi.restoreAllMocks();
   });
 
   it("moves by half a point, by five with Shift, and to the ends", () => {

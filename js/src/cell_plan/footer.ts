@@ -3,7 +3,7 @@
 import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { icon, note, statusIcon } from "../shared/icons";
-import type { PlanView } from "../shared/schema";
+import type { PlanView } from "../shared/schema/cell_plan";
 import { sum } from "./rows";
 import { nameOf, type View } from "./view";
 

@@ -4,7 +4,7 @@ import { type Child, h, keepKeys } from "../shared/dom";
 import * as f from "../shared/format";
 import { chip, icon } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
-import type { CellPlanTraits, PlanView } from "../shared/schema";
+import type { CellPlanTraits, PlanView } from "../shared/schema/cell_plan";
 import { codePanel, footer, notes } from "./footer";
 import { cellClass } from "./mix";
 import { hasDetails, planTable, rename } from "./rows";
@@ -30,17 +30,16 @@ function header(view: View): HTMLElement {
     redo.disabled = !plan.can_redo;
   });
   const fact = (...content: Child[]) => h("span", {}, ...content);
-  const percent = (share: number) => f.plain(100 * share, 1).replace(/\.0$/, "");
   return h(
     "header",
     { class: "pt-head" },
-    h("div", { class: "pt-row" }, h("h2", { class: "pt-title" }, setup.title), state, !setup.converged && chip("Unconverged", "bad"), h("span", { class: "pt-push" }), undo, redo),
+    h("div", { class: "pt-row" }, h("h2", { class: "pt-title" }, setup.title), state, !setup.converged && chip("Unconverged", "bad"), h("span", { class: "pt-push nowrap" }, undo, redo)),
     h(
       "div",
       { class: "pt-facts" },
       setup.n_visitors === null ? fact("The schedule has no further round") : fact(h("b", {}, f.count(setup.n_visitors)), " visitors"),
-      fact("Control floor ", h("b", {}, `${percent(setup.control_floor)}%`)),
-      fact("Explore floor ", h("b", {}, `${percent(setup.explore_floor)}%`)),
+      fact("Control floor ", h("b", {}, f.shortShare(setup.control_floor))),
+      fact("Explore floor ", h("b", {}, f.shortShare(setup.explore_floor))),
       setup.based_on ? fact("Based on ", h("b", {}, setup.based_on)) : fact("Before the first round: nothing is known yet"),
     ),
   );
@@ -51,7 +50,7 @@ function strip(view: View): HTMLElement {
   const bar = h("div", { class: "cbar", role: "img" });
   const legend = h("div", { class: "pt-legend cl" });
   view.bind((plan) => {
-    const percent = (weight: number) => `${f.plain(100 * weight, 1).replace(/\.0$/, "")}%`;
+    const percent = f.shortShare;
     bar.setAttribute("aria-label", plan.cells.map((c) => `${nameOf(c)} ${percent(c.weight)}`).join(", "));
     bar.replaceChildren(...plan.cells.filter((c) => c.weight > 0).map((c) => h("span", { class: cellClass(c), style: `flex: ${c.weight} 1 0` })));
     legend.replaceChildren(

@@ -3,18 +3,19 @@
 import { h, s } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass, armKey, armName } from "../shared/glyph";
-import type { ArmRef, PlanCellView, RouteView } from "../shared/schema";
+import type { PlanCellView, RouteView } from "../shared/schema/cell_plan";
+import type { ArmRef } from "../shared/schema/shared";
 import { table } from "../shared/table";
 import { percentField, refusal, type View } from "./view";
 
 /** A share without needless decimals: "33.3", "50". Hundreds are written at every edit. */
 function percent(share: number): string {
-  return (100 * share).toFixed(1).replace(/\.0$/, "");
+  return f.typed(100 * share, 1);
 }
 
 /** A stacked bar of arm shares that says its numbers. */
 function bar(arms: readonly ArmRef[], shares: readonly number[]): HTMLElement {
-  const words = arms.map((arm, k) => `${arm.name} ${percent(shares[k] ?? 0)}%`).join(", ");
+  const words = arms.map((arm, k) => `${arm.name} ${f.shortShare(shares[k] ?? 0)}`).join(", ");
   return h(
     "div",
     { class: "pt-bar tall", role: "img", "aria-label": words },
@@ -34,7 +35,7 @@ export function mix(view: View, id: string): HTMLElement {
   const rows = arms.flatMap((arm, k) => {
     const name = `share/${id}//${k}`;
     const value = () => percent(shares()[k] ?? 0);
-    const [message, describedBy] = refusal(view, name, id, () => `Put ${value()}% back`);
+    const [message, describedBy] = refusal(view, name, id, () => `Put ${f.shortShare(shares()[k] ?? 0)} back`);
     const [box] = percentField(view, {
       name,
       label: `${arm.name} share, percent`,

@@ -5,7 +5,7 @@ import * as f from "../shared/format";
 import { axis, glyph } from "../shared/glyph";
 import { definition, icon } from "../shared/icons";
 import { amountTick, scaleOver } from "../shared/scale";
-import type { PlanCellView, PlanView } from "../shared/schema";
+import type { PlanCellView, PlanView } from "../shared/schema/cell_plan";
 import { menuButton } from "./menu";
 import { mixes } from "./mix";
 import { ruleBuilder } from "./rule_builder";
@@ -63,8 +63,9 @@ export function planTable(view: View): HTMLElement {
 function cellRows(view: View, cell: PlanCellView): HTMLElement[] {
   const { id } = cell;
   const weight = `weight/${id}`;
-  const value = () => f.plain(100 * (view.cell(id)?.weight ?? 0), 1);
-  const [refusedWeight, describedBy] = refusal(view, weight, id, () => `Put ${value().replace(/\.0$/, "")}% back`);
+  const now = () => view.cell(id)?.weight ?? 0;
+  const value = () => f.plain(100 * now(), 1);
+  const [refusedWeight, describedBy] = refusal(view, weight, id, () => `Put ${f.shortShare(now())} back`);
   const [refusedName] = refusal(view, `name/${id}`, id, () => "Leave the name");
   const [box, input] = percentField(view, {
     name: weight,
@@ -233,7 +234,7 @@ function total(view: View): HTMLElement {
     { class: "total", role: "row" },
     h("td", { role: "cell" }, add),
     h("td", { role: "cell", class: "soft rule" }, setup.rule),
-    h("td", { role: "cell", class: "num" }, h("b", {}, "100.0%")),
+    h("td", { role: "cell", class: "num" }, h("b", {}, f.share(1, 1))),
     h("td", { role: "cell", class: "num pv" }, setup.n_visitors === null ? f.UNKNOWN : f.count(setup.n_visitors)),
     h("td", { role: "cell", class: "pv" }),
     rpv,

@@ -3,7 +3,7 @@
 import { type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { icon } from "../shared/icons";
-import type { ClauseView, FeatureView, HypothesisView } from "../shared/schema";
+import type { ClauseView, FeatureView, HypothesisView } from "../shared/schema/cell_plan";
 import { menuButton } from "./menu";
 import { histogram, mix } from "./mix";
 import { type ClauseDraft, field, refusal, type View } from "./view";
@@ -107,7 +107,7 @@ function threshold(
     label: `${now()?.feature ?? ""} threshold`,
     cell: id,
     key: `${name}/cut`,
-    value: () => String(Number((now()?.cut ?? 0).toPrecision(6))),
+    value: () => f.typed(Number((now()?.cut ?? 0).toPrecision(6)), 20),
     describedBy,
     send: (text) => change({ cut: text }, text),
   });
@@ -165,7 +165,7 @@ export function coverageWords(hypothesis: HypothesisView): string {
   const list = (words: string[]) => (words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`);
   const said = [
     ...(whole.length ? [`all of ${list(whole.map((o) => o.name))}`] : []),
-    ...part.map((o) => `${o.share < 0.005 ? "< 1%" : f.share(o.share)} of ${o.name}`),
+    ...part.map((o) => `${o.share < 0.005 ? `< ${f.share(0.01)}` : f.share(o.share)} of ${o.name}`),
     ...(none ? [whole.length + part.length ? `nobody in the other ${none === 1 ? "segment" : `${none} segments`}` : "nobody"] : []),
   ];
   return `Covers ${list(said)}.`;

@@ -1,8 +1,8 @@
 // A weight as a slider. The hatched zones are the floor and the cap; it stops there.
 
 import { h } from "../shared/dom";
-import { plain } from "../shared/format";
-import type { PlanCellView } from "../shared/schema";
+import { share } from "../shared/format";
+import type { PlanCellView } from "../shared/schema/cell_plan";
 import { nameOf, type View } from "./view";
 
 const STEP = 0.005;
@@ -29,7 +29,7 @@ export function slider(view: View, id: string, edit: () => void): HTMLElement {
 
   const draw = (cell: PlanCellView) => {
     const at = held ?? cell.weight;
-    const x = (share: number) => `${(100 * share).toFixed(3)}%`;
+    const x = (part: number) => `${(100 * part).toFixed(3)}%`;
     floorZone.style.cssText = `left:0;width:${x(cell.floor)}`;
     floorStop.style.left = x(cell.floor);
     floorZone.hidden = floorStop.hidden = cell.floor <= 0;
@@ -42,10 +42,10 @@ export function slider(view: View, id: string, edit: () => void): HTMLElement {
     thumb.style.left = x(at);
     root.classList.toggle("on", cell.role === "hypothesis" || document.activeElement === root);
     root.setAttribute("aria-label", `${nameOf(cell)} weight`);
-    root.setAttribute("aria-valuemin", plain(100 * cell.low, 1));
-    root.setAttribute("aria-valuemax", plain(100 * cell.high, 1));
-    root.setAttribute("aria-valuenow", plain(100 * at, 1));
-    root.setAttribute("aria-valuetext", `${plain(100 * at, 1)}%`);
+    root.setAttribute("aria-valuemin", (100 * cell.low).toFixed(1));
+    root.setAttribute("aria-valuemax", (100 * cell.high).toFixed(1));
+    root.setAttribute("aria-valuenow", (100 * at).toFixed(1));
+    root.setAttribute("aria-valuetext", share(at, 1));
   };
   view.bindCell(id, (cell) => {
     if (!dragging) held = null;
@@ -96,8 +96,8 @@ export function slider(view: View, id: string, edit: () => void): HTMLElement {
   function to(event: PointerEvent): void {
     const box = root.getBoundingClientRect();
     if (box.width <= 0) return;
-    const share = (event.clientX - box.left) / box.width;
-    move(Math.round(share / STEP) * STEP);
+    const at = (event.clientX - box.left) / box.width;
+    move(Math.round(at / STEP) * STEP);
   }
 
   root.addEventListener("keydown", (event) => {

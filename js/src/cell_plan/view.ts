@@ -3,7 +3,7 @@
 import { h } from "../shared/dom";
 import { statusIcon } from "../shared/icons";
 import type { Model } from "../shared/model";
-import type { CellPlanTraits, ClauseView, PlanCellView, PlanSetup, PlanView, RouteView } from "../shared/schema";
+import type { CellPlanTraits, ClauseView, PlanCellView, PlanSetup, PlanView, RouteView } from "../shared/schema/cell_plan";
 
 /** What the browser asks of Python. `field` is where a refusal is to be shown, `text` what was typed. */
 export type Message =

@@ -3,7 +3,7 @@
 import { h, s } from "../shared/dom";
 import * as f from "../shared/format";
 import { statusIcon } from "../shared/icons";
-import type { CockpitView, CoverageView } from "../shared/schema";
+import type { CockpitView, CoverageView } from "../shared/schema/cockpit";
 import { section, table } from "../shared/table";
 
 export function calibration(state: CockpitView): HTMLElement {

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
-import type { CockpitTraits, CockpitView } from "../shared/schema";
+import type { CockpitTraits, CockpitView } from "../shared/schema/cockpit";
 import type { Host } from "../shared/host";
 import widget from "./index";
 

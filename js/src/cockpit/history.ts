@@ -5,7 +5,8 @@ import * as f from "../shared/format";
 import { axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { CockpitView, Verdict } from "../shared/schema";
+import type { CockpitView } from "../shared/schema/cockpit";
+import type { Verdict } from "../shared/schema/shared";
 import { stacked, table } from "../shared/table";
 
 const SAID: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Keep testing", STOP: "Stop" };

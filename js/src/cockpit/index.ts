@@ -6,7 +6,7 @@ import * as f from "../shared/format";
 import { type Host } from "../shared/host";
 import { chip, note, statusIcon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
-import type { CockpitTraits, CockpitView, Tab } from "../shared/schema";
+import type { CockpitTraits, CockpitView, Tab } from "../shared/schema/cockpit";
 import { calibration } from "./calibration";
 import { history } from "./history";
 
@@ -113,7 +113,7 @@ class CockpitWidget {
   #drawTabs(state: CockpitView): void {
     const word: Record<Tab, Child[]> = {
       round: [state.shown === null ? "Round" : `Round ${state.shown}`],
-      plan: [state.next_visitors === null ? "Plan" : `Plan for round ${state.finished + 1}`, state.own_plan && h("span", { class: "dot", role: "img", "aria-label": "your own plan" })],
+      plan: ["Plan", state.next_visitors !== null && h("span", { class: "at" }, ` for round ${state.finished + 1}`), state.own_plan && h("span", { class: "dot", role: "img", "aria-label": "your own plan" })],
       segments: ["Segments", state.finished > 0 && h("span", { class: "pt-count" }, state.n_segments)],
       calibration: ["Calibration", !state.is_calibrated && statusIcon("warn", 13)],
       history: ["History", h("span", { class: "pt-count" }, state.finished)],

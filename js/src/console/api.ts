@@ -1,7 +1,7 @@
 // Asks Python, by the routes of the REST API, over the widget's own channel.
 
 import type { Cleanup, Model } from "../shared/model";
-import type { ConsoleTraits, ErrorView } from "../shared/schema";
+import type { ConsoleTraits, ErrorView } from "../shared/schema/console";
 
 export type Query = Record<string, string>;
 

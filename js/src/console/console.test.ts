@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
 import type { Host } from "../shared/host";
-import type { AnalysisView, ConsoleTraits, ExperimentDetail, ExperimentSummary, PageView } from "../shared/schema";
+import type { AnalysisView, ConsoleTraits, ExperimentDetail, ExperimentSummary, PageView } from "../shared/schema/console";
 import console_ from "./index";
 import { checkWeights, scaled } from "./weights";
 
@@ -390,6 +390,33 @@ describe("the form", () => {
     c.button("Give 5% to badge").click();
     expect(c.test("weight-total").textContent).toBe("100%");
     expect(c.button("Launch").disabled).toBe(false);
+  });
+
+  it("reads what it shows, and whole numbers with groups, where the decimal mark is a comma", async () => {
+    const language = vi.spyOn(navigator, "language", "get").mockReturnValue("de-DE");
+    const c = await newForm();
+    const weights = () => [...c.el.querySelectorAll<HTMLInputElement>("input[data-weight]")].map((field) => field.value);
+    type(c.el.querySelectorAll<HTMLInputElement>("input[data-weight]")[0]!, "33,3");
+    type(c.el.querySelectorAll<HTMLInputElement>("input[data-weight]")[1]!, "33,3");
+    c.button("Scale all to 100\u00a0%").click();
+    expect(weights()).toEqual(["50", "50"]);
+    type(c.el.querySelectorAll<HTMLInputElement>("input[data-weight]")[1]!, "16,5");
+    c.button("Give 33,5\u00a0% to badge").click();
+    expect(weights()).toEqual(["50", "50"]);
+    type(c.el.querySelectorAll<HTMLInputElement>("input[data-weight]")[0]!, "49,5");
+    c.button("Give 0,5\u00a0% to badge").click();
+    expect(weights()).toEqual(["49,5", "50,5"]);
+    expect(c.test("weight-total").textContent).toBe("100\u00a0%");
+    type(c.el.querySelector<HTMLInputElement>('[placeholder="no planned end"]')!, "1.5");
+    expect(c.button("Launch").disabled).toBe(true);
+    type(c.el.querySelector<HTMLInputElement>('[placeholder="no planned end"]')!, "10.000");
+    expect(c.button("Launch").disabled).toBe(false);
+    const made = detailOf(summary({ id: "new", status: "draft" }));
+    c.answers.set("POST /experiments", [201, made]);
+    c.button("Save draft").click();
+    await c.settle();
+    expect(c.asked.find((a) => a.method === "POST")).toMatchObject({ body: { planned_visitors: 10_000 } });
+    language.mockRestore();
   });
 
   it("saves and launches in one go", async () => {

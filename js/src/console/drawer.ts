@@ -4,8 +4,8 @@ import { type Child, h, s } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass, armName, axis, glyph } from "../shared/glyph";
 import { chip, definition, icon, note } from "../shared/icons";
-import { amountTick, liftTick, scaleOver } from "../shared/scale";
-import type { AnalysisView, ComparisonFiguresView, ExperimentDetail, ResultView, WeightHistoryView } from "../shared/schema";
+import { amountTick, scaleOver } from "../shared/scale";
+import type { AnalysisView, ComparisonFiguresView, ExperimentDetail, ResultView, WeightHistoryView } from "../shared/schema/console";
 import { table } from "../shared/table";
 import { button } from "./list";
 import { arm, modeWords, moment, percents, pValue, statusChip } from "./words";
@@ -151,7 +151,7 @@ function comparison(one: ExperimentDetail, analysis: AnalysisView, c: Comparison
     const scale = scaleOver([0, shown.low, shown.high], 2);
     const label = `relative lift ${f.signedShare(c.lift)} ${f.signedRange(shown, 1)}`;
     tests.push(
-      test("Relative lift", `${level}, valid at any time`, [glyph({ arm: arm(c.name, slot), scale, zero: true, interval: shown, calibrated: true, label, height: 20 }), axis(scale, (sc, tick) => `${liftTick(sc, tick)}%`, true)], f.signedShare(c.lift), f.signedRange(shown, 1)),
+      test("Relative lift", `${level}, valid at any time`, [glyph({ arm: arm(c.name, slot), scale, zero: true, interval: shown, calibrated: true, label, height: 20 }), axis(scale, (sc, tick) => tick === 0 ? f.percent(0, 0) : f.signedPercent(tick, sc.digits), true)], f.signedShare(c.lift), f.signedRange(shown, 1)),
     );
   } else {
     tests.push(test("Relative lift", "no interval yet", [], c.lift === null ? f.UNKNOWN : f.signedShare(c.lift), ""));

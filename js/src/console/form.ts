@@ -4,7 +4,7 @@ import { type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass, armKey } from "../shared/glyph";
 import { chip, icon, statusIcon } from "../shared/icons";
-import type { DetectableView, ExperimentDetail } from "../shared/schema";
+import type { DetectableView, ExperimentDetail } from "../shared/schema/console";
 import { button } from "./list";
 import { checkWeights, scaled } from "./weights";
 import { arm } from "./words";
@@ -47,6 +47,16 @@ function percent(text: string): number | null {
   return text.trim() !== "" && Number.isFinite(value) && value >= 0 && value <= 100 ? value : null;
 }
 
+/** "10,000", "10.000" or "10 000" as a whole number above zero; null where it is none. */
+function whole(text: string): number | null {
+  const digits = text.trim().replace(/^\d{1,3}([.,'\u2019\s]\d{3})+$/, (grouped) => grouped.replace(/\D/g, ""));
+  return /^[1-9][0-9]{0,14}$/.test(digits) ? Number(digits) : null;
+}
+
+/** Per cent without needless decimals. */
+const short = (value: number) => f.percent(value, value % 1 ? 1 : 0);
+const ADD_UP = `Weights have to add up to ${f.percent(100, 0)}.`;
+
 export function form(start: ExperimentDetail | null, actions: FormActions): HTMLElement {
   const name = input(start?.name ?? "", { maxlength: 200, "data-testid": "name" });
   const hypothesis = h("textarea", { class: "pt-in", rows: 2, maxlength: 10000, "data-testid": "hypothesis" });
@@ -60,7 +70,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
   const toggle = h("button", { type: "button", class: "sw", role: "switch", "aria-label": "Bandit mode", "data-testid": "bandit" }, h("i"));
   const banditHelp = h("span", { class: "pt-help" });
   let variants: VariantFields[] = start?.variants.length
-    ? start.variants.map((v) => ({ name: v.name, note: v.note, weight: String(Math.round(1000 * v.traffic_weight) / 10) }))
+    ? start.variants.map((v) => ({ name: v.name, note: v.note, weight: f.typed(100 * v.traffic_weight, 1) }))
     : [
         { name: "control", note: "", weight: "50" },
         { name: "", note: "", weight: "50" },
@@ -80,7 +90,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
     if (new Set(names).size < names.length) return "Two variants have the same name.";
     const unread = variants.find((v) => percent(v.weight) === null);
     if (unread) return `The weight of ${unread.name || "a variant"} is no number from 0 to 100.`;
-    if (planned.value.trim() !== "" && !/^[1-9][0-9]{0,14}$/.test(planned.value.trim().replace(/,/g, ""))) return "Planned visitors are a whole number, or nothing.";
+    if (planned.value.trim() !== "" && whole(planned.value) === null) return "Planned visitors are a whole number, or nothing.";
     return null;
   }
 
@@ -101,22 +111,22 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
     const said = complete
       ? few
         ? words("One variant is nothing to compare.", "Add another one.")
-        : words("Every visitor has a variant.", "The weights add up to 100%.")
+        : words("Every visitor has a variant.", `The weights add up to ${f.percent(100, 0)}.`)
       : missing > 0
-        ? words(`${f.plain(missing, missing % 1 ? 1 : 0)}% of visitors have no variant.`, "Weights have to add up to 100%.")
+        ? words(`${short(missing)} of visitors have no variant.`, ADD_UP)
         : missing < 0
-          ? words(`${f.plain(-missing, missing % 1 ? 1 : 0)}% too much.`, "Weights have to add up to 100%.")
+          ? words(`${short(-missing)} too much.`, ADD_UP)
           : words("A variant has no visitors.", "Give it a weight, or remove it.");
     const mend: Child[] = [];
     if (missing > 0 && last) {
-      const given = f.plain(missing, missing % 1 ? 1 : 0);
-      mend.push(button([h("span", { class: "clip" }, `Give ${given}% to ${last.name || "the last one"}`)], "", "give", () => setWeights(parts.map((p, i) => (i === parts.length - 1 ? Math.round(10 * (p + missing)) / 10 : p)))));
+      const given = short(missing);
+      mend.push(button([h("span", { class: "clip" }, `Give ${given} to ${last.name || "the last one"}`)], "", "give", () => setWeights(parts.map((p, i) => (i === parts.length - 1 ? Math.round(10 * (p + missing)) / 10 : p)))));
     }
-    if (missing !== 0) mend.push(button(["Scale all to 100%"], "", "scale", () => setWeights(scaled(parts))));
+    if (missing !== 0) mend.push(button([`Scale all to ${f.percent(100, 0)}`], "", "scale", () => setWeights(scaled(parts))));
     check.replaceChildren(
       h("h3", { class: "pt-h" }, "Weight check"),
-      h("div", { class: "pt-bar tall wb", role: "img", "aria-label": parts.map((p) => `${p}%`).join(", ") }, ...bar),
-      h("p", { class: "pt-row bt" }, h("b", { "data-testid": "weight-total" }, `${f.plain(total, total % 1 ? 1 : 0)}%`), h("span", { class: "soft" }, "of 100%")),
+      h("div", { class: "pt-bar tall wb", role: "img", "aria-label": parts.map(short).join(", ") }, ...bar),
+      h("p", { class: "pt-row bt" }, h("b", { "data-testid": "weight-total" }, short(total)), h("span", { class: "soft" }, `of ${f.percent(100, 0)}`)),
       said,
       ...(mend.length ? [h("div", { class: "stk" }, ...mend)] : []),
     );
@@ -135,20 +145,20 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
     asking += 1;
     const mine = asking;
     const rate = percent(baseline.value);
-    const visitors = planned.value.trim().replace(/,/g, "");
+    const visitors = whole(planned.value);
     if (metric.value !== "conversion") finds.textContent = "What a test of revenue finds depends on its spread: pt.plan_means says it.";
-    else if (rate === null || rate <= 0 || rate >= 100 || !/^[1-9][0-9]{0,14}$/.test(visitors) || weights().some((w) => w <= 0)) {
+    else if (rate === null || rate <= 0 || rate >= 100 || visitors === null || weights().some((w) => w <= 0)) {
       finds.textContent = "With planned visitors, control's rate and weights, this says how small a lift the test finds.";
     } else {
       setTimeout(() => {
         if (mine !== asking || !finds.isConnected) return;
-        actions.detectable({ baseline: String(rate / 100), visitors, weights: weights().join(",") }).then(
+        actions.detectable({ baseline: String(rate / 100), visitors: String(visitors), weights: weights().join(",") }).then(
           (found) => {
             if (mine !== asking) return;
             finds.textContent =
               found.rise === null || found.relative === null
                 ? "So few visitors would find no lift at all."
-                : `Finds a lift of ${f.share(found.relative, 1)} or more (${f.plain(rate, 2)}% to ${f.plain(rate + 100 * found.rise, 2)}%) with probability ${f.share(found.power)}.`;
+                : `Finds a lift of ${f.share(found.relative, 1)} or more (${f.percent(rate, 2)} to ${f.percent(rate + 100 * found.rise, 2)}) with probability ${f.share(found.power)}.`;
           },
           (error: unknown) => {
             if (mine === asking) finds.textContent = error instanceof Error ? error.message : String(error);
@@ -159,7 +169,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
   }
 
   function setWeights(next: readonly number[]): void {
-    variants = variants.map((v, i) => ({ ...v, weight: String(next[i] ?? 0) }));
+    variants = variants.map((v, i) => ({ ...v, weight: f.typed(next[i] ?? 0, 1) }));
     drawRows();
   }
 
@@ -197,7 +207,6 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
   async function submit(andLaunch: boolean): Promise<void> {
     message.replaceChildren();
     save.disabled = launch.disabled = true;
-    const visitors = planned.value.trim().replace(/,/g, "");
     try {
       await actions.save(
         {
@@ -205,7 +214,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
           hypothesis: hypothesis.value.trim(),
           metric: metric.value,
           bandit_enabled: bandit,
-          planned_visitors: visitors === "" ? null : Number(visitors),
+          planned_visitors: whole(planned.value),
           variants: variants.map((v, i) => ({ name: v.name.trim(), note: v.note.trim(), traffic_weight: weights()[i]! / 100 })),
         },
         andLaunch,

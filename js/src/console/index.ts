@@ -4,7 +4,7 @@ import { type Child, h, keepKeys } from "../shared/dom";
 import { icon, note } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
 import { type Host, placed } from "../shared/host";
-import type { ConsoleTraits, DetectableView, ExperimentDetail, PageView, WeightHistoryView } from "../shared/schema";
+import type { ConsoleTraits, DetectableView, ExperimentDetail, PageView, WeightHistoryView } from "../shared/schema/console";
 import { type Ask, askKernel, type Query } from "./api";
 import { drawer } from "./drawer";
 import { type Draft, form } from "./form";

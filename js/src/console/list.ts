@@ -1,9 +1,9 @@
 // Totals, the table of experiments, and the shorter list beside a drawer.
 
-import { type Child, h } from "../shared/dom";
+import { breakable, type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { icon, statusIcon } from "../shared/icons";
-import type { ExperimentSummary, PageView } from "../shared/schema";
+import type { ExperimentSummary, PageView } from "../shared/schema/console";
 import { table } from "../shared/table";
 import { day, modeWords, statusChip } from "./words";
 
@@ -45,7 +45,7 @@ export function totals(page: PageView): HTMLElement {
 }
 
 function nameCell(one: ExperimentSummary, actions: ListActions): Child[] {
-  const name = h("button", { type: "button", class: "pt-name nm", "data-key": `name-${one.id}` }, one.name);
+  const name = h("button", { type: "button", class: "pt-name nm", "data-key": `name-${one.id}` }, ...breakable(one.name));
   name.addEventListener("click", () => actions.open(one.id));
   if (one.split_alarm) {
     return [name, h("span", { class: "sub fl bad" }, statusIcon("bad", 12), "Traffic split is off")];

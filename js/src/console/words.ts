@@ -2,7 +2,8 @@
 
 import * as f from "../shared/format";
 import { chip } from "../shared/icons";
-import type { ArmRef, ExperimentStatus, ExperimentSummary } from "../shared/schema";
+import type { ExperimentStatus, ExperimentSummary } from "../shared/schema/console";
+import type { ArmRef } from "../shared/schema/shared";
 
 export function statusChip(status: ExperimentStatus): HTMLElement {
   if (status === "running") return chip("Running", "on", "play");
@@ -30,7 +31,7 @@ export function arm(name: string, slot: number): ArmRef {
 
 /** A p-value of a test, which may be smaller than a probability is printed. */
 export function pValue(p: number): string {
-  return p < 0.001 ? "< 0.001" : p.toFixed(p < 0.1 ? 3 : 2);
+  return p < 0.001 ? `< ${f.plain(0.001, 3)}` : f.plain(p, p < 0.1 ? 3 : 2);
 }
 
 export function percents(values: readonly number[]): string {

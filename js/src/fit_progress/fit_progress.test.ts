@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
-import type { FitProgressTraits, LiftView, Progress, StageName } from "../shared/schema";
+import type { FitProgressTraits, LiftView, Progress, StageName } from "../shared/schema/fit_progress";
 import widget from "./index";
 import { tracesFrom } from "./panels";
 import { headline, percentDone } from "./words";

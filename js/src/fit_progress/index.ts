@@ -1,10 +1,10 @@
 // Live progress of a fit. Python is the only writer of the state; buttons send messages.
 
 import { h, keepKeys, setText } from "../shared/dom";
-import { duration, count } from "../shared/format";
+import { count, duration, plain } from "../shared/format";
 import { chip, icon, type IconName, note } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
-import type { FitProgressTraits, Progress, State } from "../shared/schema";
+import type { FitProgressTraits, Progress, State } from "../shared/schema/fit_progress";
 import { chains, convergence, interim, remember, type Settling, stages, tracesFrom } from "./panels";
 import { headline, isIndeterminate, isOver, kept, percentDone, size, spoken, stateChip, waiting } from "./words";
 
@@ -15,7 +15,7 @@ const TICK_MS = 1_000;
 const GIB = 2 ** 30;
 
 function gib(bytes: number): string {
-  return (bytes / GIB).toFixed(bytes < 10 * GIB ? 1 : 0);
+  return plain(bytes / GIB, bytes < 10 * GIB ? 1 : 0);
 }
 
 function button(name: string, word: string, look: string, mark: IconName): HTMLButtonElement {
@@ -229,7 +229,7 @@ class FitView {
     const seconds = drawing.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0);
     const figures = [h("span", {}, "Elapsed ", h("b", {}, duration(p.elapsed_seconds)))];
     if (p.iteration > 0 && seconds > 1) {
-      figures.push(h("span", {}, "Speed ", h("b", {}, `${(p.iteration / seconds).toFixed(1)} draws a second`)));
+      figures.push(h("span", {}, "Speed ", h("b", {}, `${plain(p.iteration / seconds, 1)} draws a second`)));
     }
     if (p.memory_bytes !== null) {
       const of = p.memory_total === null ? "" : ` of ${gib(p.memory_total)}`;

@@ -1,11 +1,12 @@
 // The drawn parts of a fit: stages, chains, interim lifts, convergence.
 
 import { h, s } from "../shared/dom";
-import { count, digitsFor, duration, liftFigures, signed, UNKNOWN } from "../shared/format";
+import { count, digitsFor, duration, liftFigures, plain, signed, UNKNOWN } from "../shared/format";
 import { armClass, armKey, armName } from "../shared/glyph";
 import { definition, icon, statusIcon } from "../shared/icons";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { FitSetup, Interval, LampStatus, LiftView, Progress, State } from "../shared/schema";
+import type { FitSetup, LiftView, Progress, State } from "../shared/schema/fit_progress";
+import type { Interval, LampStatus } from "../shared/schema/shared";
 import { table } from "../shared/table";
 import { isIndeterminate, kept, stageFraction, stageWeights, STAGE_WORD } from "./words";
 
@@ -183,7 +184,7 @@ export function convergence(p: Progress, limit: number): HTMLElement {
   const axis = s(
     "svg",
     { class: "pt-g pt-axis", height: 14, "aria-hidden": "true" },
-    ...ticks.map((tick) => s("text", { class: "pt-tick", x: x(tick), y: 11, "text-anchor": "middle" }, tick.toFixed(2))),
+    ...ticks.map((tick) => s("text", { class: "pt-tick", x: x(tick), y: 11, "text-anchor": "middle" }, plain(tick, 2))),
   );
   const rows = p.lifts.map(({ arm, r_hat, ess }) => {
     const status = agreement(r_hat, limit);

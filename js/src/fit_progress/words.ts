@@ -2,7 +2,8 @@
 
 import { count, duration, roundedLeft } from "../shared/format";
 import type { IconName } from "../shared/icons";
-import type { LampStatus, Progress, StageName, State } from "../shared/schema";
+import type { Progress, StageName, State } from "../shared/schema/fit_progress";
+import type { LampStatus } from "../shared/schema/shared";
 
 export const STAGE_WORD: Record<StageName, string> = {
   read: "Read",

@@ -5,7 +5,7 @@ import * as f from "../shared/format";
 import { axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
 import { amountTick, scaleOver } from "../shared/scale";
-import type { CellView, RoundView } from "../shared/schema";
+import type { CellView, RoundView } from "../shared/schema/round_dashboard";
 import { section, stacked, table } from "../shared/table";
 
 const BLANK = "\u00a0";

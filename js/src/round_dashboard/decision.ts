@@ -1,11 +1,12 @@
 // The answer first: what to do, what it risks, and the options in money.
 
-import { h } from "../shared/dom";
+import { breakable, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armKey, armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { OptionView, RoundView, Verdict } from "../shared/schema";
+import type { OptionView, RoundView } from "../shared/schema/round_dashboard";
+import type { Verdict } from "../shared/schema/shared";
 import { type Row, stacked, table } from "../shared/table";
 
 const LOSS =
@@ -99,7 +100,7 @@ function options(round: RoundView, digits: number): HTMLElement {
     return {
       class: o.recommended ? "best" : undefined,
       cells: [
-        [armName(o.arm, h("span", { class: "main" }, name)), h("span", { class: "sub" }, about(o))],
+        [armName(o.arm, h("span", { class: "main" }, ...breakable(name))), h("span", { class: "sub" }, about(o))],
         [glyph({ arm: o.arm, scale, zero: true, interval: o.lift, point: 0, calibrated, label })],
         o.lift ? gain(o.lift, visitors, currency) : stacked(f.money(0, currency, 0), "baseline"),
         loss,

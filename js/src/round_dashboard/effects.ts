@@ -1,12 +1,12 @@
 // Arms and segments on one scale, then how each arm's lift comes about.
 
-import { h } from "../shared/dom";
+import { breakable, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
-import { CLAIM, ruleText, segmentName, sentence } from "../shared/rules";
+import { CLAIM, named, type Named, type Names, ruleText, segmentName, sentence } from "../shared/rules";
 import { liftTick, type Scale, scaleOver } from "../shared/scale";
-import type { ClassicView, ComparisonView, RoundView, SegmentView } from "../shared/schema";
+import type { ClassicView, ComparisonView, RoundView, SegmentView } from "../shared/schema/round_dashboard";
 import { type Column, type Row, rowNode, section, stacked, table } from "../shared/table";
 import { liftDigits } from "./decision";
 
@@ -37,14 +37,15 @@ export class Effects {
     this.#selected = selected;
   }
 
-  show(round: RoundView, classic: ClassicView | null): void {
+  show(round: RoundView, names: Names, classic: ClassicView | null): void {
     const { currency, is_calibrated: calibrated, level } = round;
     const ends = [...round.comparisons.map((c) => c.lift), ...round.segments.map((s) => s.gate)].flatMap((i) => [i.low, i.high]);
     const scale = scaleOver([0, ...ends], 4);
     const digits = Math.max(liftDigits(round), f.digitsFor(ends));
-    const found = round.segments.filter((s) => !s.registered);
-    const registered = round.segments.filter((s) => s.registered);
-    const segment = (s: SegmentView): Line => ({ key: JSON.stringify(s), row: () => segmentRow(s, round, scale, digits, this.#selected()) });
+    const segments = named(round.segments, names);
+    const found = segments.filter((s) => !s.registered);
+    const registered = segments.filter((s) => s.registered);
+    const segment = (s: Named<SegmentView>): Line => ({ key: JSON.stringify(s), row: () => segmentRow(s, round, scale, digits, this.#selected()) });
     const words = (text: string): Line => ({ key: text, row: () => text });
     const lines: Line[] = [
       ...round.comparisons.flatMap((c) => [
@@ -116,8 +117,8 @@ function armRow(c: ComparisonView, round: RoundView, scale: Scale, digits: numbe
   const label = `${c.arm.name} vs ${c.control} ${f.liftFigures(c.lift, currency, digits).join(" ")}, ${f.share(round.level)} interval, ${f.count(round.n_cumulative)} visitors, ${c.claim}`;
   return {
     cells: [
-      [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
-      ["100%"],
+      [armName(c.arm, h("span", { class: "pt-name" }, ...breakable(c.arm.name))), h("span", { class: "sub ind" }, `vs ${c.control}`)],
+      [f.share(1)],
       [glyph({ arm: c.arm, scale, zero: true, interval: c.lift, calibrated: round.is_calibrated, label })],
       stacked(f.signedMoney(c.lift.mean, currency, digits), f.signedRange(c.lift, digits)),
       [f.probability(c.p_positive), h("span", { class: "sub" }, "P(lift > 0)")],
@@ -137,15 +138,13 @@ function classicRow(c: ComparisonView, classic: ClassicView | null, round: Round
   }
   const [mean, bounds] = f.liftFigures(found.lift, currency, digits);
   const label = `${c.arm.name}, classical test: ${mean} ${bounds}, ${f.share(classic?.level ?? 0)} interval`;
-  // The scale is the model's: a much wider interval would press all others together.
-  const inside = (...values: number[]) => values.every((value) => Math.abs(scale.at(value) - 50) <= 50);
-  const drawn = inside(found.lift.low, found.lift.high) ? { interval: found.lift } : { observed: inside(found.lift.mean) ? found.lift.mean : null };
   return {
     class: "classic",
     cells: [
       [name],
       [],
-      [glyph({ arm: c.arm, scale, zero: true, ...drawn, calibrated: true, label })],
+      // The scale is the model's: a much wider interval would press all others together.
+      [glyph({ arm: c.arm, scale, zero: true, interval: found.lift, calibrated: true, label })],
       stacked(mean, bounds, false),
       [f.pValue(found.p_value), h("span", { class: "sub" }, `Holm ${f.pValue(found.p_adjusted).replace("p ", "")}`)],
       [h("span", { class: "sub" }, `${f.share(classic?.level ?? 0)}, ${f.count(found.n_treatment)} vs ${f.count(found.n_control)}`)],
@@ -153,12 +152,12 @@ function classicRow(c: ComparisonView, classic: ClassicView | null, round: Round
   };
 }
 
-function segmentRow(s: SegmentView, round: RoundView, scale: Scale, digits: number, selected: string | null): Row {
+function segmentRow(s: Named<SegmentView>, round: RoundView, scale: Scale, digits: number, selected: string | null): Row {
   const { currency } = round;
   const everyone = s.rule === "everyone";
   const called = segmentName(s);
   const label = `${called}: ${s.arm.name} GATE ${f.liftFigures(s.gate, currency, digits).join(" ")}, ${f.share(round.level)} interval, ${f.count(s.n_visitors)} visitors, ${s.claim}`;
-  const stability = s.stability === null ? "stability not known" : `stability ${s.stability.toFixed(2)}`;
+  const stability = s.stability === null ? "stability not known" : `stability ${f.plain(s.stability, 2)}`;
   const chosen = s.id === selected;
   return {
     class: chosen ? "pick sel" : "pick",
@@ -166,7 +165,7 @@ function segmentRow(s: SegmentView, round: RoundView, scale: Scale, digits: numb
     cells: [
       [
         h("button", { type: "button", class: "pt-name pick-name", "aria-pressed": String(chosen), title: `${f.count(s.n_visitors)} visitors, ${f.count(s.n_converted)} converted` }, called),
-        h("span", { class: "soft sid" }, [s.name ? `${s.id}, ` : "", s.arm.name, " vs ", round.arms[0]?.name ?? ""].join("")),
+        h("span", { class: "soft sid" }, ...breakable([s.name ? `${s.id}, ` : "", s.arm.name, " vs ", round.arms[0]?.name ?? ""].join(""))),
         ...(everyone ? [] : [h("span", { class: "pt-rule" }, ...ruleText(s.rule))]),
       ],
       [f.share(s.share)],
@@ -209,11 +208,11 @@ export function parts(round: RoundView): HTMLElement {
         round.comparisons.map((c) => {
           const { relative_lift: relative } = c;
           const share = relative
-            ? stacked(f.signedShare(relative.mean), `[${f.signedShare(relative.low)}, ${f.signedShare(relative.high)}]`)
+            ? stacked(f.signedShare(relative.mean), f.pair(f.signedShare(relative.low), f.signedShare(relative.high)))
             : [f.UNKNOWN];
           return {
             cells: [
-              [armName(c.arm, h("span", { class: "pt-name" }, c.arm.name)), h("span", { class: "sub ind" }, `vs ${c.control}`)],
+              [armName(c.arm, h("span", { class: "pt-name" }, ...breakable(c.arm.name))), h("span", { class: "sub ind" }, `vs ${c.control}`)],
               share,
               stacked(f.signedMoney(c.conversion_part.mean, currency, digits), f.signedRange(c.conversion_part, digits)),
               stacked(f.signedMoney(c.severity_part.mean, currency, digits), f.signedRange(c.severity_part, digits)),

@@ -4,7 +4,7 @@ import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { axis, glyph } from "../shared/glyph";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { HistoryView, RoundView } from "../shared/schema";
+import type { HistoryView, RoundView } from "../shared/schema/round_dashboard";
 import { liftDigits, VERDICT } from "./decision";
 
 export function history(round: RoundView, past: readonly HistoryView[]): HTMLElement {

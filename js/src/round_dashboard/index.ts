@@ -5,12 +5,13 @@ import * as f from "../shared/format";
 import { armName } from "../shared/glyph";
 import { chip, note, statusIcon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
-import type { Lamp, LampStatus, RoundDashboardTraits, RoundView, TruthView } from "../shared/schema";
+import type { Lamp, RoundDashboardTraits, RoundView, TruthView } from "../shared/schema/round_dashboard";
+import type { LampStatus } from "../shared/schema/shared";
 import { cells } from "./cells";
 import { decision } from "./decision";
 import { Effects, parts } from "./effects";
 import { history } from "./history";
-import { verdicts } from "./verdicts";
+import { type Verdicts, verdicts } from "./verdicts";
 
 const STATUS_WORD: Record<LampStatus, string> = { ok: "ok", warn: "look at it", bad: "alarm", none: "not checked" };
 
@@ -137,6 +138,7 @@ class Dashboard {
   readonly #root: HTMLElement;
   readonly #model: Model<RoundDashboardTraits>;
   readonly #effects: Effects;
+  #verdicts: Verdicts | null = null;
   /** By part: what it was drawn from, its nodes, and the mark that they stand before. */
   readonly #drawn: { key: string; nodes: HTMLElement[]; end: Comment }[] = [];
 
@@ -146,18 +148,32 @@ class Dashboard {
     this.#effects = new Effects(() => model.get("selected_segment"));
   }
 
+  /** Only names have changed. */
+  rename(): void {
+    const names = this.#model.get("names");
+    this.#effects.show(this.#model.get("round"), names, this.#model.get("classic"));
+    this.#verdicts?.rename(names);
+  }
+
   draw(): void {
     const round = this.#model.get("round");
+    const names = this.#model.get("names");
     const past = this.#model.get("history");
     const { segments, verdicts: said, ...rest } = round;
     void segments; // the table compares its own
     const whole = JSON.stringify(rest);
     this.#root.setAttribute("aria-label", `${round.title}, round ${round.number}`);
-    this.#effects.show(round, this.#model.get("classic"));
+    this.#effects.show(round, names, this.#model.get("classic"));
     const all: [key: string, build: () => (HTMLElement | null)[]][] = [
       [whole, () => [header(round), lamps(round.health), ...notes(round), decision(round), cells(round)]],
       ["", () => [this.#effects.el]],
-      [JSON.stringify([said, round.level, round.converged]), () => [verdicts(round, () => this.#model.get("selected_segment"))]],
+      [
+        JSON.stringify([said, round.level, round.converged]),
+        () => {
+          this.#verdicts = verdicts(round, names, () => this.#model.get("selected_segment"));
+          return [this.#verdicts?.el ?? null];
+        },
+      ],
       [JSON.stringify([rest, past]), () => [parts(round), history(round, past), round.truth && truth(round.truth, round), legend(round)]],
     ];
     all.forEach(([key, build], i) => {
@@ -217,6 +233,7 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
     if (event.key === "Escape" && model.get("selected_segment")) select(null);
   });
   cleanup.onChange(model, "round", redraw);
+  cleanup.onChange(model, "names", () => view.rename());
   cleanup.onChange(model, "history", redraw);
   cleanup.onChange(model, "classic", redraw);
   cleanup.onChange(model, "selected_segment", () => mark(root, model.get("selected_segment")));

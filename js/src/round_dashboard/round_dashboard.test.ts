@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
-import type { ArmRef, HistoryView, Interval, RoundDashboardTraits, RoundView } from "../shared/schema";
+import type { HistoryView, RoundDashboardTraits, RoundView } from "../shared/schema/round_dashboard";
+import type { ArmRef, Interval } from "../shared/schema/shared";
 import widget from "./index";
 
 const EVIL = "<img src=x onerror=alert(1)>";
@@ -31,7 +32,6 @@ function comparison(arm: ArmRef, mean: number): RoundView["comparisons"][number]
 function segment(id: string, rule: string, gate: Interval): RoundView["segments"][number] {
   return {
     id,
-    name: "",
     rule,
     share: 0.63,
     n_visitors: 1260,
@@ -145,7 +145,7 @@ const HISTORY: HistoryView[] = [1, 2].map((number) => ({
 }));
 
 function mount(shown: RoundView, signal?: AbortSignal, past: HistoryView[] = HISTORY) {
-  const model = new FakeModel<RoundDashboardTraits>({ round: shown, history: past, classic: null, selected_segment: null });
+  const model = new FakeModel<RoundDashboardTraits>({ round: shown, names: {}, history: past, classic: null, selected_segment: null });
   const el = document.createElement("div");
   document.body.append(el);
   const stop = widget.render(signal ? { model, el, signal } : { model, el });
@@ -240,8 +240,8 @@ describe("the round dashboard", () => {
   });
 
   it("calls a segment by its name, and one for everyone Everyone", () => {
-    const named = { ...segment("S2", "browse_depth > 1.14", around(0.4, 0.1)), name: "Deep <b>browsers</b>" };
-    const { el } = mount(round({ segments: [named, segment("S0", "everyone", around(0.1, 0.2))] }));
+    const { el, model } = mount(round({ segments: [segment("S2", "browse_depth > 1.14", around(0.4, 0.1)), segment("S0", "everyone", around(0.1, 0.2))] }));
+    model.arrive({ names: { S2: "Deep <b>browsers</b>" } });
     const buttons = [...el.querySelectorAll("button.pick-name")].map((b) => b.textContent);
     expect(buttons).toEqual(["Deep <b>browsers</b>", "Everyone"]);
     expect(el.querySelector('[data-segment="S2"] .sid')?.textContent).toContain("S2, ");
@@ -349,9 +349,20 @@ describe("verdicts", () => {
     expect(el.querySelectorAll("tr.sel")).toHaveLength(2);
   });
 
+  it("shows a new name in its rows, and leaves all others as they are", () => {
+    const { el, model } = mount(round());
+    const rows = [...el.querySelectorAll(".eff tr[data-segment]")];
+    const inside = rows.map((row) => row.firstElementChild);
+    model.arrive({ names: { S1: EVIL } });
+    expect(rows.map((row) => row.querySelector(".pt-name")!.textContent)).toEqual(rows.map((row) => (row.getAttribute("data-segment") === "S1" ? EVIL : row.getAttribute("data-segment"))));
+    expect(rows.map((row, i) => row.firstElementChild === inside[i])).toEqual(rows.map((row) => row.getAttribute("data-segment") !== "S1"));
+    expect(el.querySelectorAll<HTMLElement>(".verd .pt-name")[1]!.textContent).toBe(EVIL);
+    expect(el.querySelector("img")).toBeNull();
+  });
+
   it("sets registered segments apart", () => {
     const shown = round();
-    const { el } = mount({ ...shown, segments: [...shown.segments, { ...shown.segments[0]!, id: "R1", name: "Mine", registered: true }] });
+    const { el } = mount({ ...shown, segments: [...shown.segments, { ...shown.segments[0]!, id: "R1", registered: true }] });
     const groups = [...el.querySelectorAll(".eff .pt-group")].map((row) => row.textContent);
     expect(groups[0]).toContain("2 segments");
     expect(groups[1]).toContain("Registered");
@@ -370,5 +381,16 @@ describe("verdicts", () => {
     expect(rows[0]!.textContent).toContain("95%, 1,200 vs 500");
     expect(rows[0]!.textContent).toContain("[\u22120.090, +0.710]");
     expect(el.querySelectorAll(".eff tbody tr").length).toBe(height);
+  });
+
+  it("draws an interval that is wider than the model's scale as far as the scale goes, with an arrow", () => {
+    const { model, el } = mount(round());
+    const lift = { arm: PROMO, lift: { mean: 0.31, low: 0.2, high: 50 }, p_value: 0.01, p_adjusted: 0.02, n_control: 500, n_treatment: 1200 };
+    model.arrive({ classic: { level: 0.95, lifts: [lift], problem: "" } });
+    const drawn = el.querySelector(".eff tr.classic .pt-g")!;
+    expect(drawn.querySelector(".pt-iv")!.getAttribute("x2")).toBe("100.00%");
+    expect(drawn.querySelectorAll(".pt-cap")).toHaveLength(1);
+    expect(drawn.querySelectorAll(".pt-beyond")).toHaveLength(1);
+    expect(drawn.querySelectorAll(".pt-m")).toHaveLength(1);
   });
 });

@@ -4,9 +4,10 @@ import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { chip, definition } from "../shared/icons";
-import { CLAIM, sentence } from "../shared/rules";
+import { CLAIM, type Names, sentence } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { Interval, LampStatus, RoundView, Verdict, VerdictView } from "../shared/schema";
+import type { RoundView, VerdictView } from "../shared/schema/round_dashboard";
+import type { Interval, LampStatus, Verdict } from "../shared/schema/shared";
 import { type Column, section, stacked, table } from "../shared/table";
 import { VERDICT } from "./decision";
 
@@ -14,8 +15,16 @@ const LOOK: Record<Verdict, LampStatus | ""> = { SHIP: "ok", CONTINUE: "", STOP:
 /** More rows than this are folded away: everyone's verdicts stay in sight. */
 const SHOWN = 6;
 
-export function verdicts(round: RoundView, selected: () => string | null): HTMLElement | null {
+/** The section, and how its rows take in other names without being laid out anew. */
+export interface Verdicts {
+  el: HTMLElement;
+  rename(names: Names): void;
+}
+
+export function verdicts(round: RoundView, names: Names, selected: () => string | null): Verdicts | null {
   if (round.verdicts.length === 0) return null;
+  let called = names;
+  const nameOf = (v: VerdictView) => called[v.segment] ?? v.called;
   const ends = round.verdicts.flatMap(({ lift }) => [lift.low, lift.high]);
   const scale = scaleOver([0, ...ends], 4);
   const digits = f.digitsFor(ends);
@@ -28,29 +37,47 @@ export function verdicts(round: RoundView, selected: () => string | null): HTMLE
     { head: definition(year ? "Worth a year" : "Worth next round", year ? "The lift times the visitors of a year that are in the segment." : "The lift times the visitors of the next round that are in the segment."), class: "num c5" },
     { head: definition("Claim", CLAIM), class: "c6" },
   ];
-  const row = (v: VerdictView) => {
-    const [mean, bounds] = f.liftFigures(v.lift, round.currency, digits);
-    return {
-      id: v.segment,
-      class: `pick${v.segment === selected() ? " sel" : ""}`,
-      cells: [
-        [h("span", { class: "pt-name" }, v.called), h("span", { class: "sub" }, armName(v.arm, v.arm.name)), reason(v)],
-        [chip(VERDICT[v.verdict], LOOK[v.verdict])],
-        [glyph({ arm: v.arm, scale, zero: true, interval: v.lift, calibrated: round.is_calibrated, label: f.labelled(`${v.called}, ${v.arm.name}: ${VERDICT[v.verdict]}, lift ${mean} ${bounds}, ${v.claim}`, round) })],
-        stacked(mean, bounds),
-        worth(year ? v.per_year : v.per_round, round.currency),
-        [h("span", { class: "cl" }, sentence(v.claim))],
-      ],
-    };
+  const [mean, bounds] = [(v: VerdictView) => f.signedMoney(v.lift.mean, round.currency, digits), (v: VerdictView) => f.signedRange(v.lift, digits)];
+  const drawn = (v: VerdictView) =>
+    glyph({ arm: v.arm, scale, zero: true, interval: v.lift, calibrated: round.is_calibrated, label: f.labelled(`${nameOf(v)}, ${v.arm.name}: ${VERDICT[v.verdict]}, lift ${mean(v)} ${bounds(v)}, ${v.claim}`, round) });
+  const row = (v: VerdictView) => ({
+    id: v.segment,
+    class: `pick${v.segment === selected() ? " sel" : ""}`,
+    cells: [
+      [h("span", { class: "pt-name" }, nameOf(v)), h("span", { class: "sub" }, armName(v.arm, v.arm.name)), reason(v)],
+      [chip(VERDICT[v.verdict], LOOK[v.verdict])],
+      [drawn(v)],
+      stacked(mean(v), bounds(v)),
+      worth(year ? v.per_year : v.per_round, round.currency),
+      [h("span", { class: "cl" }, sentence(v.claim))],
+    ],
+  });
+  const made: { node: HTMLElement; of: VerdictView }[] = [];
+  const tableOf = (name: string, some: readonly VerdictView[]) => {
+    const built = table("verd", name, columns(), some.map(row));
+    built.querySelectorAll<HTMLElement>("tbody tr").forEach((node, i) => made.push({ node, of: some[i]! }));
+    return built;
   };
   const first = round.verdicts.slice(0, SHOWN);
   const rest = round.verdicts.slice(SHOWN);
-  return section(
+  const el = section(
     "Verdicts",
     f.labelled("One for each treatment, for everyone and where targeting pays in each segment", round),
-    h("div", { class: "pt-bleed" }, table("verd", "Verdicts", columns(), first.map(row))),
-    rest.length > 0 && folded(`${rest.length} more verdicts`, () => table("verd", "More verdicts", columns(), rest.map(row))),
+    h("div", { class: "pt-bleed" }, tableOf("Verdicts", first)),
+    rest.length > 0 && folded(`${rest.length} more verdicts`, () => tableOf("More verdicts", rest)),
   );
+  return {
+    el,
+    rename(now) {
+      called = now;
+      for (const { node, of } of made) {
+        const name = node.querySelector(".pt-name");
+        if (!name || name.textContent === nameOf(of)) continue;
+        name.textContent = nameOf(of);
+        node.querySelector("td.g")?.replaceChildren(drawn(of));
+      }
+    },
+  };
 }
 
 /** Hundreds of rows that nobody has asked for yet are drawn when somebody does. */

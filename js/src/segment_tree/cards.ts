@@ -3,15 +3,15 @@
 import { h, s } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass, armName, glyph } from "../shared/glyph";
-import { ruleText, segmentName, shortAnswer } from "../shared/rules";
+import { type Named, named, type Names, ruleText, segmentName, shortAnswer } from "../shared/rules";
 import { scaleOver } from "../shared/scale";
-import type { TreeSegmentView, TreeView } from "../shared/schema";
+import type { TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
 import type { Layout, Placed } from "./layout";
 
 const UNDECIDED = 0.5;
 const LETTER = 6.6;
 
-export type Segments = ReadonlyMap<string, TreeSegmentView>;
+export type Segments = ReadonlyMap<string, Named<TreeSegmentView>>;
 
 /** The arm that a card is tinted by: the best one, if it is most probably so. */
 function tint(placed: Placed, segments: Segments): { class: string; undecided: boolean } {
@@ -113,8 +113,8 @@ export function card(tree: TreeView, plan: Layout, placed: Placed, segments: Seg
 }
 
 /** Registered rules and rules that are followed from the next round on: not leaves of the tree. */
-export function followed(tree: TreeView, selected: string | null, digits: number): HTMLElement | null {
-  const registered = tree.segments.filter((segment) => segment.registered);
+export function followed(tree: TreeView, names: Names, selected: string | null, digits: number): HTMLElement | null {
+  const registered = named(tree.segments.filter((segment) => segment.registered), names);
   if (registered.length + tree.followed.length === 0) return null;
   const row = (id: string, name: string, rule: string, figures: string, chosen: boolean | null) =>
     h(
@@ -135,7 +135,7 @@ export function followed(tree: TreeView, selected: string | null, digits: number
       "ul",
       {},
       ...registered.map((r) => row(r.id, r.name, r.rule, f.labelled(`${r.arm.name} ${f.liftFigures(r.gate, tree.currency, digits).join(" ")}, ${r.claim}`, tree), r.id === selected)),
-      ...tree.followed.map((r) => row(r.id, r.name, r.rule, tree.next_number === null ? "not seen yet" : `from round ${tree.next_number} on`, null)),
+      ...named(tree.followed, names).map((r) => row(r.id, r.name, r.rule, tree.next_number === null ? "not seen yet" : `from round ${tree.next_number} on`, null)),
     ),
   );
 }

@@ -4,9 +4,10 @@ import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass, armName, axis, glyph } from "../shared/glyph";
 import { chip, definition, icon, statusIcon } from "../shared/icons";
-import { CLAIM, clauseText, segmentName, sentence } from "../shared/rules";
+import { CLAIM, clauseText, type Named, segmentName, sentence } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { LampStatus, SegmentDetailView, TreeSegmentView, TreeView } from "../shared/schema";
+import type { SegmentDetailView, TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
+import type { LampStatus } from "../shared/schema/shared";
 import { stacked, table } from "../shared/table";
 
 const HELD_OUT = "AIPW estimate of the same lift from visitors who did not choose this segment, with its 80% interval.";
@@ -32,7 +33,7 @@ export function nothingSelected(): HTMLElement {
   return h("aside", { class: "det none", "aria-label": "Segment" }, h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "No segment selected"), h("p", {}, "Choose a leaf to see who is in it, its evidence over the rounds, and its rule as SQL.")));
 }
 
-export function detail(tree: TreeView, segment: TreeSegmentView, more: SegmentDetailView | null, doing: Doing, acts: Acts): HTMLElement {
+export function detail(tree: TreeView, segment: Named<TreeSegmentView>, more: SegmentDetailView | null, doing: Doing, acts: Acts): HTMLElement {
   const { currency } = tree;
   const name = segmentName(segment);
   const digits = f.digitsFor([segment.gate.low, segment.gate.high]);
@@ -51,7 +52,7 @@ export function detail(tree: TreeView, segment: TreeSegmentView, more: SegmentDe
         "div",
         { class: "pt-row" },
         h("span", { class: "claim" }, chip(sentence(segment.claim), CLAIM_LOOK[segment.claim] ?? "")),
-        more && chip(more.stability === null ? "stability not known" : `stability ${more.stability.toFixed(2)}`, ""),
+        more && chip(more.stability === null ? "stability not known" : `stability ${f.plain(more.stability, 2)}`, ""),
         !tree.converged && chip("Unconverged", "bad"),
       ),
       more && more.claim_reason && h("p", { class: "pt-help why" }, more.claim_reason),
@@ -89,7 +90,7 @@ function best(tree: TreeView, more: SegmentDetailView): HTMLElement {
   );
 }
 
-function history(tree: TreeView, segment: TreeSegmentView, more: SegmentDetailView): HTMLElement {
+function history(tree: TreeView, segment: Named<TreeSegmentView>, more: SegmentDetailView): HTMLElement {
   const ends = more.rounds.flatMap(({ gate }) => [gate.low, gate.high]);
   const scale = scaleOver([0, ...ends], 2);
   const digits = f.digitsFor(ends);
@@ -113,14 +114,14 @@ function history(tree: TreeView, segment: TreeSegmentView, more: SegmentDetailVi
   );
 }
 
-export function statement(tree: TreeView, segment: TreeSegmentView, more: SegmentDetailView): string {
+export function statement(tree: TreeView, segment: Named<TreeSegmentView>, more: SegmentDetailView): string {
   const called = segment.name ? ` "${segment.name}"` : "";
   const where = more.sql.split(" AND ").join("\n  AND  ");
   const id = segment.id.replaceAll("'", "''");
   return `-- ${tree.title}, round ${tree.number}, segment ${segment.id}${called}\nSELECT *, '${id}' AS segment\nFROM   visitors\nWHERE  ${where};`;
 }
 
-function sql(tree: TreeView, segment: TreeSegmentView, more: SegmentDetailView, acts: Acts): HTMLElement {
+function sql(tree: TreeView, segment: Named<TreeSegmentView>, more: SegmentDetailView, acts: Acts): HTMLElement {
   const text = statement(tree, segment, more);
   const copy = h("button", { type: "button", class: "pt-btn", "data-testid": "copy-sql" }, icon("copy"), "Copy");
   copy.addEventListener("click", () => acts.copy(text));
@@ -145,7 +146,7 @@ function form(kind: "rename" | "register", value: string, doing: Doing, acts: Ac
   return made;
 }
 
-function foot(tree: TreeView, segment: TreeSegmentView, doing: Doing, acts: Acts): HTMLElement {
+function foot(tree: TreeView, segment: Named<TreeSegmentView>, doing: Doing, acts: Acts): HTMLElement {
   const act = (word: string, look: string, testid: string, run: () => void) => {
     const made = h("button", { type: "button", class: `pt-btn ${look}`.trim(), "data-testid": testid }, word);
     made.addEventListener("click", run);

@@ -6,9 +6,9 @@ import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { chip, icon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
-import { segmentName } from "../shared/rules";
+import { type Named, named, segmentName } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
-import type { SegmentTreeTraits, TreeSegmentView, TreeView } from "../shared/schema";
+import type { SegmentTreeTraits, TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
 import { card, followed, gateFigures, ribbons } from "./cards";
 import { detail, type Doing, nothingSelected } from "./detail";
 import { layout, type Layout, type Placed } from "./layout";
@@ -19,11 +19,11 @@ class TreeWidget {
   readonly #asker: Asker<SegmentTreeTraits>;
   readonly #collapsed = new Set<string>();
   #plan: Layout | null = null;
-  #segments = new Map<string, TreeSegmentView>();
+  #segments = new Map<string, Named<TreeSegmentView>>();
   /** The card that Tab stops at. */
   #stop: string | null = null;
   #query = "";
-  /** What the pane was drawn from, names left out. */
+  /** What the pane was drawn from. */
   #shape = "";
   #doing: Doing = { naming: null, problem: "", sql: false };
 
@@ -65,8 +65,7 @@ class TreeWidget {
   /** Everything anew: another round, or other names. */
   draw(): void {
     const tree = this.#model.get("tree");
-    const named = this.#segments;
-    this.#segments = new Map(tree?.segments.map((segment) => [segment.id, segment]));
+    const before = this.#name();
     this.root.setAttribute("aria-label", tree ? `${tree.title}, segments after round ${tree.number}` : "Segments");
     if (!tree) {
       this.#head.replaceChildren(h("h2", { class: "pt-title" }, "Segments"));
@@ -76,18 +75,37 @@ class TreeWidget {
       return;
     }
     this.#drawHead(tree);
-    const shape = JSON.stringify({ ...tree, followed: [], segments: tree.segments.map((segment) => ({ ...segment, name: "" })) });
-    if (shape === this.#shape && !this.#query) this.#renameCards(tree, named);
-    else this.#drawPane();
+    const shape = JSON.stringify({ ...tree, followed: [] });
+    if (shape !== this.#shape) this.#drawPane();
+    else this.#renameCards(tree, before);
     this.#shape = shape;
     this.#drawSide();
     this.#drawRest(tree);
   }
 
-  /** Only names have changed: hundreds of other cards stay as they are. */
-  #renameCards(tree: TreeView, before: ReadonlyMap<string, TreeSegmentView>): void {
+  /** Take in the segments and their names; what they were before is returned. */
+  #name(): ReadonlyMap<string, Named<TreeSegmentView>> {
+    const before = this.#segments;
+    this.#segments = new Map(named(this.#model.get("tree")?.segments ?? [], this.#model.get("names")).map((segment) => [segment.id, segment]));
+    return before;
+  }
+
+  /** Only names have changed. */
+  rename(): void {
+    const tree = this.#model.get("tree");
+    const before = this.#name();
+    if (!tree) return;
+    this.#renameCards(tree, before);
+    // A form that somebody types in stays; when it closes, all of this is drawn.
+    if (this.#doing.naming === null) this.#drawSide();
+    if (tree.followed.length > 0 || tree.segments.some((segment) => segment.registered)) this.#drawRest(tree);
+  }
+
+  /** Hundreds of cards whose name is the same stay as they are, unless names decide which are found. */
+  #renameCards(tree: TreeView, before: ReadonlyMap<string, Named<TreeSegmentView>>): void {
+    if (this.#query) this.#drawPane();
     const plan = this.#plan;
-    if (!plan) return;
+    if (!plan || this.#query) return;
     const selected = this.#model.get("selected_segment");
     const figures = gateFigures(tree);
     for (const p of this.#cards()) {
@@ -241,7 +259,7 @@ class TreeWidget {
       h("span", { class: "num" }, h("b", {}, mean), " ", h("span", { class: "soft" }, bounds)),
       h("span", {}, tree.pays ? "It pays" : "Not settled"),
     );
-    const more = followed(tree, this.#model.get("selected_segment"), gateFigures(tree).digits);
+    const more = followed(tree, this.#model.get("names"), this.#model.get("selected_segment"), gateFigures(tree).digits);
     this.#rest.replaceChildren(...(routed ? [pays] : []), ...(more ? [more] : []));
   }
 
@@ -392,6 +410,7 @@ function render({ model, el, signal }: RenderProps<SegmentTreeTraits>): () => vo
   const cleanup = new Cleanup(signal);
   const view = new TreeWidget(model, cleanup);
   cleanup.onChange(model, "tree", () => view.draw());
+  cleanup.onChange(model, "names", () => view.rename());
   cleanup.onChange(model, "detail", () => view.detailArrived());
   cleanup.onChange(model, "selected_segment", () => view.select());
   el.append(view.root);

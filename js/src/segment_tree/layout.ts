@@ -1,7 +1,7 @@
 // Where the parts of the tree stand. d3-hierarchy places the nodes; nothing here touches the page.
 
 import { cluster, hierarchy, type HierarchyPointNode } from "d3-hierarchy";
-import type { TreeNodeView, TreeView } from "../shared/schema";
+import type { TreeNodeView, TreeView } from "../shared/schema/segment_tree";
 
 export interface Placed {
   node: TreeNodeView;

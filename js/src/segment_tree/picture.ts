@@ -4,7 +4,7 @@ import { s } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass } from "../shared/glyph";
 import { segmentName } from "../shared/rules";
-import type { TreeView } from "../shared/schema";
+import type { TreeView } from "../shared/schema/segment_tree";
 import { ribbons, type Segments } from "./cards";
 import type { Layout } from "./layout";
 

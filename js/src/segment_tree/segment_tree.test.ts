@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { beforeEach, describe, expect, it } from "vitest";
 import { FakeModel } from "../shared/fake_model";
-import type { SegmentDetailView, SegmentTreeTraits, TreeNodeView, TreeSegmentView, TreeView } from "../shared/schema";
+import type { SegmentDetailView, SegmentTreeTraits, TreeNodeView, TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
 import widget from "./index";
 import { layout } from "./layout";
 
@@ -11,7 +11,7 @@ const ARMS = [
 ];
 
 function segment(id: string, rule: string, changes: Partial<TreeSegmentView> = {}): TreeSegmentView {
-  return { id, name: "", rule, share: 0.25, n_visitors: 500, arm: ARMS[1]!, gate: { mean: 0.3, low: 0.1, high: 0.5 }, leader: ARMS[1]!, p_best: 0.9, claim: "honest estimate", registered: false, ...changes };
+  return { id, rule, share: 0.25, n_visitors: 500, arm: ARMS[1]!, gate: { mean: 0.3, low: 0.1, high: 0.5 }, leader: ARMS[1]!, p_best: 0.9, claim: "honest estimate", registered: false, ...changes };
 }
 
 function node(id: string, parent: string | null, answer: string, changes: Partial<TreeNodeView>): TreeNodeView {
@@ -37,7 +37,7 @@ function tree(changes: Partial<TreeView> = {}): TreeView {
       node("n3", "n1", "paid", { segment: "S2" }),
       node("n4", "n0", "<= 1.13612", { segment: "S3" }),
     ],
-    segments: [segment("S1", "depth > 1.13612 AND channel in {email, direct, social}", { name: "Core" }), segment("S2", "depth > 1.13612 AND channel == paid"), segment("S3", "depth <= 1.13612")],
+    segments: [segment("S1", "depth > 1.13612 AND channel in {email, direct, social}"), segment("S2", "depth > 1.13612 AND channel == paid"), segment("S3", "depth <= 1.13612")],
     followed: [],
     best_arm: ARMS[1]!,
     value: { mean: 0.01, low: -0.01, high: 0.03 },
@@ -71,7 +71,7 @@ beforeEach(() => {
 });
 
 function shown(changes: Partial<SegmentTreeTraits> = {}): FakeModel<SegmentTreeTraits> {
-  const model = new FakeModel<SegmentTreeTraits>({ tree: tree(), detail: null, selected_segment: null, ...changes });
+  const model = new FakeModel<SegmentTreeTraits>({ tree: tree(), names: { S1: "Core" }, detail: null, selected_segment: null, ...changes });
   widget.render({ model, el, signal: gone.signal });
   return model;
 }
@@ -194,6 +194,53 @@ describe("asking Python", () => {
     shown({ tree: tree({ editable: false }), selected_segment: "S1", detail: DETAIL });
     expect(button("register")).toBeNull();
     expect(el.querySelector("[aria-label^=Rename]")).toBeNull();
+  });
+});
+
+describe("names", () => {
+  const names = () => all(".leaf .pt-name").map((n) => n.textContent);
+
+  it("shows a new one in its card and beside the tree, and leaves other cards as they are", () => {
+    const model = shown({ selected_segment: "S3", detail: { ...DETAIL, id: "S3" } });
+    const before = all(".leaf[data-segment=S2] .pt-name")[0];
+    expect(names()).toEqual(["Core", "S2", "S3"]);
+    model.arrive({ names: { S1: "Core", S3: "Rest" } });
+    expect(names()).toEqual(["Core", "S2", "Rest"]);
+    expect(el.querySelector(".det .pt-title")!.textContent).toBe("Rest");
+    expect(all(".leaf[data-segment=S2] .pt-name")[0]).toBe(before);
+  });
+
+  it("leaves the form that is being typed in, until it is answered", async () => {
+    const model = shown({ selected_segment: "S3", detail: { ...DETAIL, id: "S3" } });
+    el.querySelector<HTMLElement>("[aria-label^=Rename]")!.click();
+    const input = el.querySelector<HTMLInputElement>("[data-testid=segment-name]")!;
+    input.value = "Rest";
+    model.arrive({ names: { S1: "Other" } });
+    expect(el.querySelector("[data-testid=segment-name]")).toBe(input);
+    input.form!.dispatchEvent(new Event("submit", { cancelable: true }));
+    model.arrive({ names: { S1: "Other", S3: "Rest" } });
+    model.receive({ answer: (model.sent[0] as { ask: string }).ask, error: null });
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(el.querySelector(".det .pt-title")!.textContent).toBe("Rest");
+    expect(names()).toEqual(["Other", "S2", "Rest"]);
+  });
+
+  it("shows one that comes with another tree", () => {
+    const model = shown();
+    model.arrive({ tree: tree({ followed: [{ id: "R1", rule: "depth > 1" }] }), names: { S2: "Paid", R1: "Mine" } });
+    expect(names()).toEqual(["S1", "Paid", "S3"]);
+    expect(el.querySelector(".followed")!.textContent).toContain("Mine");
+  });
+
+  it("finds by a new one", () => {
+    const model = shown();
+    const search = el.querySelector<HTMLInputElement>("[data-testid=search]")!;
+    search.value = "rest";
+    search.dispatchEvent(new Event("input"));
+    expect(all(".leaf:not(.lost)")).toHaveLength(0);
+    model.arrive({ names: { S3: "Rest" } });
+    expect(all(".leaf:not(.lost)").map((n) => n.dataset["segment"])).toEqual(["S3"]);
   });
 });
 

@@ -34,6 +34,11 @@ export function s(tag: string, attributes: Attributes = {}, ...children: Child[]
   return node;
 }
 
+/** A name that may break after its marks: between the words of "long_arm_name", not within one. */
+export function breakable(name: string): Child[] {
+  return name.split(/(?<=[_./-])(?=\p{L})/u).flatMap((part, i) => (i === 0 ? [part] : [h("wbr"), part]));
+}
+
 /** Set a node's text only if it changed, so that a selection in it survives an update. */
 export function setText(node: Node, text: string): void {
   if (node.textContent !== text) node.textContent = text;

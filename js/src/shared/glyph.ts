@@ -1,8 +1,8 @@
 // The interval glyph: one line with caps, a marker in the arm's shape, a ring for what was observed.
 
-import { type Child, h, s } from "./dom";
+import { breakable, type Child, h, s } from "./dom";
 import type { Scale } from "./scale";
-import type { ArmRef, Interval } from "./schema";
+import type { ArmRef, Interval } from "./schema/shared";
 
 const N_SLOTS = 6;
 
@@ -38,7 +38,7 @@ export function armKey(arm: ArmRef | null): SVGElement {
 
 /** An arm's key and name. */
 export function armName(arm: ArmRef | null, name: Child): HTMLElement {
-  return h("span", { class: "pt-arm" }, armKey(arm), name);
+  return h("span", { class: "pt-arm" }, armKey(arm), typeof name === "string" ? h("span", {}, ...breakable(name)) : name);
 }
 
 /** A marker at a place in per cent. A nested svg carries it, so that it does not stretch. */
@@ -51,6 +51,18 @@ function marker(arm: ArmRef | null, x: number): SVGElement {
   if (look === 2) return s("rect", { class: "pt-m di", x: at, y: "50%", width: 8, height: 8 });
   const [tag, attributes] = KEYS[look] ?? KEYS[0]!;
   return s("svg", { x: at, y: "50%", overflow: "visible" }, s(tag, { ...attributes, class: "pt-m at" }));
+}
+
+/** The end of an interval: a cap, or an arrow at the edge of the scale that it goes beyond. */
+function end(x: number): SVGElement {
+  const edge = clamped(x);
+  if (x === edge) return s("rect", { class: "pt-cap", x: `${x.toFixed(2)}%`, y: "50%" });
+  const arrow = s("path", { class: "pt-beyond", d: x > edge ? "M-4 -4.5L0 0l-4 4.5" : "M4 -4.5L0 0l4 4.5" });
+  return s("svg", { x: `${edge}%`, y: "50%", overflow: "visible" }, arrow);
+}
+
+function clamped(x: number): number {
+  return Math.min(100, Math.max(0, x));
 }
 
 export interface Glyph {
@@ -84,13 +96,10 @@ export function glyph(g: Glyph): SVGElement {
   );
   const drawn: SVGElement[] = [];
   if (g.interval) {
-    const { mean, low, high } = g.interval;
-    drawn.push(
-      s("line", { class: `pt-iv ${g.calibrated ? "" : "raw"}`.trim(), x1: x(low), x2: x(high), y1: "50%", y2: "50%" }),
-      s("rect", { class: "pt-cap", x: x(low), y: "50%" }),
-      s("rect", { class: "pt-cap", x: x(high), y: "50%" }),
-      marker(g.arm, g.scale.at(mean)),
-    );
+    const [mean, low, high] = [g.interval.mean, g.interval.low, g.interval.high].map(g.scale.at) as [number, number, number];
+    const [from, to] = [low, high].map((x) => `${clamped(x).toFixed(2)}%`);
+    drawn.push(s("line", { class: `pt-iv ${g.calibrated ? "" : "raw"}`.trim(), x1: from!, x2: to!, y1: "50%", y2: "50%" }), end(low), end(high));
+    if (mean === clamped(mean)) drawn.push(marker(g.arm, mean));
   } else if (g.point !== undefined) {
     drawn.push(marker(g.arm, g.scale.at(g.point)));
   }

@@ -1,7 +1,7 @@
 // Status is a shape and a word, never a colour alone.
 
 import { h, s } from "./dom";
-import type { LampStatus } from "./schema";
+import type { LampStatus } from "./schema/shared";
 
 const SHAPE: Record<LampStatus, [tag: string, attributes: Record<string, string>, mark: string]> = {
   ok: ["circle", { cx: "8", cy: "8", r: "7" }, "M4.8 8.3l2.2 2.1 4.2-4.6"],

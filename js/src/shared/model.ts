@@ -1,6 +1,6 @@
 // The part of the anywidget protocol that the widgets use.
 
-/** One synced model. `Traits` are its values as Python declares them in schema.py. */
+/** One synced model. `Traits` are its values as Python declares them in widgets.schema. */
 export interface Model<Traits> {
   get<K extends keyof Traits>(key: K): Traits[K];
   set<K extends keyof Traits>(key: K, value: Traits[K]): void;

@@ -34,6 +34,16 @@ export function sentence(words: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/** Names of segments by id, where they have one. */
+export type Names = Readonly<Record<string, string>>;
+
+/** Something about a segment, with the segment's name; empty where it has none. */
+export type Named<Segment> = Segment & { name: string };
+
+export function named<Segment extends { id: string }>(segments: readonly Segment[], names: Names): Named<Segment>[] {
+  return segments.map((segment) => ({ ...segment, name: names[segment.id] ?? "" }));
+}
+
 /** What a segment is called: its name, "Everyone", or its id. */
 export function segmentName(of: { id: string; name: string; rule: string }): string {
   return of.name || (of.rule === "everyone" ? "Everyone" : of.id);
