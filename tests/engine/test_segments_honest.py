@@ -52,7 +52,7 @@ def test_arms_that_hardly_anybody_bought_under_have_no_estimate():
 
 def fork(cut, left, right):
     below, above = Threshold("x", "<=", cut), Threshold("x", ">", cut)
-    return PolicyTree(Split(below, above, Leaf(Rule((below,)), left), Leaf(Rule((above,)), right)))
+    return PolicyTree(Split(Leaf(Rule((below,)), left), Leaf(Rule((above,)), right)))
 
 
 def test_every_visitor_judges_the_segment_of_a_tree_that_did_not_see_them():
