@@ -30,6 +30,7 @@ from pytyche_engine.contracts.truth import concat_truth
 from pytyche_engine.experiment.narration import credible_segments
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.segments import doubly_robust_scores
+from pytyche_engine.sources import SimulatedSource
 
 # --- Karlan and List's trial, as it was ---------------------------------------------------
 
@@ -238,9 +239,9 @@ N_TUTORIALS = 20
 TUTORIAL_SIZES = (2_000, 4_000, 8_000)
 
 
-def tutorial_case(seed: int) -> Row:
-    """Every segment of every round of the seeds' tutorial, beside what was planted."""
-    source = pt.simulated_experiment_generator(
+def tutorial_source(seed: int) -> SimulatedSource:
+    """The visitors of the seeds' tutorial, whose effects are small."""
+    return pt.simulated_experiment_generator(
         template="clustered_realistic",
         metric="revenue_per_visitor",
         effect_scale=0.1,
@@ -248,6 +249,11 @@ def tutorial_case(seed: int) -> Row:
         seed=seed,
         treatment_names=ARMS,
     )
+
+
+def tutorial_case(seed: int) -> Row:
+    """Every segment of every round of the seeds' tutorial, beside what was planted."""
+    source = tutorial_source(seed)
     experiment = pt.sequential_experiment(
         generator=source,
         schedule=list(TUTORIAL_SIZES),
@@ -300,14 +306,7 @@ def highest_means_are_best(seed: int) -> list[bool]:
     Of visitors who get each arm with like probability: no rule that only reads their means knows
     better, and an adaptive plan gives control and weak arms fewer visitors than that.
     """
-    source = pt.simulated_experiment_generator(
-        template="clustered_realistic",
-        metric="revenue_per_visitor",
-        effect_scale=0.1,
-        K=len(ARMS),
-        seed=seed,
-        treatment_names=ARMS,
-    )
+    source = tutorial_source(seed)
     cells = (pt.Cell("explore", pt.UniformPolicy(ARMS), 1.0),)
     frames, truths, right = [], [], []
     for index, n in enumerate(TUTORIAL_SIZES):
