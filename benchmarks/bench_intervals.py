@@ -1,6 +1,6 @@
 """Coverage of the intervals that a round reports: average effects, and GATEs of segments found.
 
-``python benchmarks/bench_intervals.py [--minutes M] [--record]`` fits what is missing of 216
+``python benchmarks/bench_intervals.py [--minutes M] [--record]`` fits what is missing of 252
 simulated data sets (all templates, effect scales 0, .1 and .5), finds segments as a round does and
 compares the reported intervals, at 80 and 90 %, with the planted truth. A data set is a row of
 ``benchmarks/results/runs/intervals.jsonl``; a run that was ended goes on where it was.
@@ -24,12 +24,12 @@ from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.segments import discover_segments, doubly_robust_scores
 
 ROWS = RESULTS / "runs" / "intervals.jsonl"
-REPLICATIONS = {5_000: 10, 30_000: 2}
+REPLICATIONS = {5_000: 10, 30_000: 4}
 LEVELS = (0.8, 0.9)
 
 
 def data_sets() -> list[DataSet]:
-    """216 data sets of seeds that no setting was chosen on; a seed's scenarios come together."""
+    """252 data sets of seeds that no setting was chosen on; a seed's scenarios come together."""
     found = []
     for seed in range(max(REPLICATIONS.values())):
         allocation, prognostic = CIRCUMSTANCES[seed % len(CIRCUMSTANCES)]

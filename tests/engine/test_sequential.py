@@ -959,6 +959,19 @@ def test_arms_are_not_dropped_while_their_plan_is_being_served():
     assert exp.segments["Whole shop"].id == "S0"
 
 
+def test_data_of_a_plan_that_changed_after_its_export_are_taken_once_it_is_accepted():
+    exp = experiment(generator=None, columns=simulated().columns)
+    source = simulated()
+    quietly(exp.observe, source(0, exp.plan)[0])
+    exported = exp.plan
+    frame = source(1, exported)[0]
+    exp.arms.drop("free_ship", "out of stock")
+    with pytest.raises(DataError, match=r"'optimized' saw an arm .*exp\.accept\(cells\)"):
+        exp.observe(frame)
+    exp.accept(exported.cells)
+    assert quietly(exp.observe, frame).plan.cells == exported.cells
+
+
 def test_a_folder_without_its_decisions_is_not_read_as_another_experiment(tmp_path):
     exp = experiment(path=tmp_path / "promo")
     quietly(next, exp)

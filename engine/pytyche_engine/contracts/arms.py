@@ -265,6 +265,7 @@ def read_cells(
                 f"such as '{arms[arm[bad[0]]]}'",
                 column=column,
                 rows=list(frame.index[bad[:5]]),
-                mend="Correct the cell or the arm of these visitors.",
+                mend="Correct the cell or the arm of these visitors. If another plan than "
+                "exp.plan was served, accept its cells first: exp.accept(cells).",
             )
     return codes, cells, tuple(notices)
