@@ -12,6 +12,7 @@ from pytyche_engine.contracts.rule_tree import RuleLeaf, RuleNode, rule_tree
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
 from pytyche_lab.viz.intervals import arm_colour
+from pytyche_lab.viz.segment_rows import about_segments, segment_rows
 
 _LEVEL = 190
 _ROW = 44
@@ -66,11 +67,13 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
             start += share
     data = pd.DataFrame([*leaves, *questions])
     field = {
-        "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, bar_from + _BAR], nice=False)),
+        "x": alt.X(
+            "x:Q", axis=None, scale=alt.Scale(domain=[0, bar_from + _BAR], nice=False, padding=0)
+        ),
         "y": alt.Y(
             "y:Q",
             axis=None,
-            scale=alt.Scale(domain=[0, _ROW * len(order)], reverse=True, nice=False),
+            scale=alt.Scale(domain=[0, _ROW * len(order)], reverse=True, nice=False, padding=0),
         ),
     }
     only = alt.datum.kind
@@ -122,23 +125,30 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
         .mark_text(align="left", dy=-14, color=palette.TEXT)
         .encode(x=alt.value(bar_from), y=field["y"], text="label:N")
     )
-    words = "\n".join(
-        f"{s.label} ({s.rule}; {s.population_share:.0%} of visitors): "
+    rows = segment_rows(
+        field["y"], left=bar_from - 6, right=bar_from + _BAR + 6, height=_ROW - 4, tooltip=tooltip
+    ).transform_filter((only == "leaf") & (alt.datum.arm == arms[0]))
+    said = {
+        s.id: f"{s.label} ({s.rule}; {s.population_share:.0%} of visitors): "
         + ", ".join(
             f"{arm} {share:.0%}"
             for arm in arms
             if (share := routes.get(s.id, {s.recommended_arm: 1.0}).get(arm, 0.0)) > 0
         )
         for s in (segments[i] for i in order)
-    )
+    }
     return figure(
         data,
-        [edges, bars, dots, asked, answered, names],
+        [rows, edges, bars, dots, asked, answered, names],
         title="Policy tree",
         subtitle="Questions, and the arm shares of each leaf",
         row_height=_ROW,
-        words=words,
-    ).properties(width=bar_from + _BAR, height=_ROW * len(order))
+        words="\n".join(said.values()),
+    ).properties(
+        width=bar_from + _BAR,
+        height=_ROW * len(order),
+        usermeta=about_segments((s.id, s.rule, said[s.id]) for s in segments),
+    )
 
 
 def _placed(root: RuleNode) -> tuple[list[dict[str, object]], list[int], int]:

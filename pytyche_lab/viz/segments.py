@@ -10,9 +10,11 @@ from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.money import probability, signed
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
+from pytyche_lab.viz.segment_rows import about_segments, before_labels, segment_rows
 
 _RULE_WIDTH = 38
 _LINE_HEIGHT = 15
+_NUMBERS_AT = 456
 _LEGEND = alt.Legend(title=None, orient="bottom")
 
 
@@ -70,7 +72,16 @@ def plot_segment_intervals(
     base = alt.Chart().encode(y=place, color=colour, tooltip=tooltip)
     scale = alt.X("low:Q", title=unit, axis=alt.Axis(format="+.2~f"))
     dash = [1, 0] if calibrated else [4, 3]
+    lines = max((name.count("\n") + 1 for name in data["name"]), default=1)
+    row_height = _LINE_HEIGHT * lines + 14
     layers = [
+        segment_rows(
+            place,
+            left=before_labels(data["name"]),
+            right=_NUMBERS_AT + 130,
+            height=row_height - 4,
+            tooltip=tooltip,
+        ),
         alt.Chart().mark_rule(color=palette.TEXT_SECONDARY).encode(x=alt.datum(0)),
         base.mark_rule(strokeWidth=2, strokeDash=dash).encode(x=scale, x2="high:Q"),
         base.mark_tick(thickness=2, size=10).encode(x="low:Q"),
@@ -87,22 +98,22 @@ def plot_segment_intervals(
         ),
         alt.Chart()
         .mark_text(align="left", color=palette.TEXT)
-        .encode(y=place, x=alt.value(456), text="numbers:N"),
+        .encode(y=place, x=alt.value(_NUMBERS_AT), text="numbers:N"),
     ]
-    lines = max((name.count("\n") + 1 for name in data["name"]), default=1)
-    words = "\n".join(
-        f"{s.id} ({s.rule}; {s.population_share:.0%} of visitors): {s.gate_arm} "
+    said = {
+        s.id: f"{s.id} ({s.rule}; {s.population_share:.0%} of visitors): {s.gate_arm} "
         f"{_numbers(s)}, {s.claim_level.label}"
         for s in segments
-    )
+    }
+    words = "\n".join(said.values())
     return figure(
         data,
         layers,
         title="Effect by segment",
         subtitle=f"Mean and 80 % interval, {label}",
-        row_height=_LINE_HEIGHT * lines + 14,
+        row_height=row_height,
         words=f"{unit}{'' if converged else ' (unconverged)'}\n{words}",
-    )
+    ).properties(usermeta=about_segments((s.id, s.rule, said[s.id]) for s in segments))
 
 
 def _numbers(segment: Segment) -> str:

@@ -78,7 +78,7 @@ SHOWN: dict[str, Callable[[Round], str]] = {
     "segment chart": lambda r: repr(plot_segment_intervals(r.analysis.segments)),
     "segment chart, picture": lambda r: plot_segment_intervals(
         r.analysis.segments
-    )._repr_mimebundle_()["image/svg+xml"],
+    ).picture()["image/svg+xml"],
     "dashboard": lambda r: RoundDashboard(r).summary(),
     "dashboard, saved": lambda r: RoundDashboard(r)._repr_mimebundle_()[0]["text/html"],
     "printed round": lambda r: printed(lambda c: terminal.print_round(r, c)),
