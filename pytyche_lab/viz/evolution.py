@@ -13,10 +13,11 @@ from pytyche_lab.viz import palette
 from pytyche_lab.viz.cells import ROLE_COLOURS
 from pytyche_lab.viz.figure import Stacked, stacked
 from pytyche_lab.viz.intervals import arm_colour
-from pytyche_lab.viz.segment_rows import about_segments, before_labels, segment_rows
+from pytyche_lab.viz.segment_rows import about_segments, segment_rows, width_of
 
 _RULE_WIDTH = 44
 _LEAF = 38
+_LINE_HEIGHT = 14
 
 
 def plot_evolution(rounds: Sequence[Round]) -> Stacked:
@@ -72,11 +73,18 @@ def _panel(data: pd.DataFrame, done: Round, arms: Sequence[str]) -> alt.HConcatC
             title=f"Round {number}, {len(done.observations):,} visitors",
         )
     )
+    lines = max((row.count("\n") + 1 for row in leaves["row"]), default=1)
     leaf = alt.Y(
         "row:N",
         sort=None,
         title=None,
-        axis=alt.Axis(labelExpr="split(datum.label, '\\n')", labelLimit=320),
+        axis=alt.Axis(
+            labelExpr="split(datum.label, '\\n')",
+            labelLimit=320,
+            labelLineHeight=_LINE_HEIGHT,
+            labelOffset=-_LINE_HEIGHT * (lines - 1) / 2,
+            zindex=1,
+        ),
         scale=alt.Scale(padding=0.3),
     )
     shares = (
@@ -91,7 +99,7 @@ def _panel(data: pd.DataFrame, done: Round, arms: Sequence[str]) -> alt.HConcatC
             tooltip=["row:N", "arm:N", alt.Tooltip("share:Q", format=".1%")],
         )
     )
-    rows = segment_rows(leaf, left=before_labels(leaves["row"]), right=226, height=_LEAF - 4)
+    rows = segment_rows(leaf, left=-width_of(leaves["row"]) - 16, right=226, height=_LEAF - 4)
     tree = alt.layer(
         rows.transform_filter(alt.datum.arm == arms[0]), shares, data=leaves
     ).properties(width=220, height={"step": _LEAF}, title="Tree shipped")
@@ -135,7 +143,11 @@ def _leaves(done: Round) -> list[dict[str, object]]:
         {
             "round": done.round_idx + 1,
             "kind": "leaf",
-            "row": "\n".join(textwrap.wrap(f"{route.segment}: {route.rule}", _RULE_WIDTH)[:2]),
+            "row": "\n".join(
+                textwrap.wrap(
+                    f"{route.segment}: {route.rule}", _RULE_WIDTH, max_lines=2, placeholder=" …"
+                )
+            ),
             "segment": route.segment,
             "arm": arm,
             "share": route.shares.get(arm, 0.0),

@@ -126,7 +126,12 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
         .encode(x=alt.value(bar_from), y=field["y"], text="label:N")
     )
     rows = segment_rows(
-        field["y"], left=bar_from - 6, right=bar_from + _BAR + 6, height=_ROW - 4, tooltip=tooltip
+        field["y"],
+        left=bar_from - 8,
+        right=bar_from + _BAR + 8,
+        height=_ROW - 4,
+        up=6,
+        tooltip=tooltip,
     ).transform_filter((only == "leaf") & (alt.datum.arm == arms[0]))
     said = {
         s.id: f"{s.label} ({s.rule}; {s.population_share:.0%} of visitors): "

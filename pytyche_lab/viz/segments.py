@@ -10,7 +10,7 @@ from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.money import probability, signed
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
-from pytyche_lab.viz.segment_rows import about_segments, before_labels, segment_rows
+from pytyche_lab.viz.segment_rows import about_segments, segment_rows, width_of
 
 _RULE_WIDTH = 38
 _LINE_HEIGHT = 15
@@ -42,12 +42,18 @@ def plot_segment_intervals(
     converged = all(s.converged for s in segments)
     if not converged:
         label += ", unconverged"
+    lines = max((name.count("\n") + 1 for name in data["name"]), default=1)
+    row_height = _LINE_HEIGHT * lines + 14
     place = alt.Y(
         "name:N",
         sort=None,
         title=None,
         axis=alt.Axis(
-            labelExpr="split(datum.label, '\\n')", labelLimit=320, labelLineHeight=_LINE_HEIGHT
+            labelExpr="split(datum.label, '\\n')",
+            labelLimit=320,
+            labelLineHeight=_LINE_HEIGHT,
+            labelOffset=-_LINE_HEIGHT * (lines - 1) / 2,
+            zindex=1,
         ),
         scale=alt.Scale(padding=0.5),
     )
@@ -72,13 +78,11 @@ def plot_segment_intervals(
     base = alt.Chart().encode(y=place, color=colour, tooltip=tooltip)
     scale = alt.X("low:Q", title=unit, axis=alt.Axis(format="+.2~f"))
     dash = [1, 0] if calibrated else [4, 3]
-    lines = max((name.count("\n") + 1 for name in data["name"]), default=1)
-    row_height = _LINE_HEIGHT * lines + 14
     layers = [
         segment_rows(
             place,
-            left=before_labels(data["name"]),
-            right=_NUMBERS_AT + 130,
+            left=-width_of(data["name"]) - 18,
+            right=_NUMBERS_AT + width_of(data["numbers"]) + 8,
             height=row_height - 4,
             tooltip=tooltip,
         ),
@@ -137,7 +141,10 @@ def _rows(segments: Sequence[Segment]) -> pd.DataFrame:
             "claim": s.claim_level.label,
             "numbers": _numbers(s),
             "name": "\n".join(
-                [f"{s.id}  {s.population_share:.0%}", *textwrap.wrap(str(s.rule), _RULE_WIDTH)]
+                [
+                    f"{s.name or s.id}  {s.population_share:.0%}",
+                    *textwrap.wrap(str(s.rule), _RULE_WIDTH),
+                ]
             ),
         }
         for s in segments

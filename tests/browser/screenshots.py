@@ -177,6 +177,17 @@ def console() -> Console:
     return Console()
 
 
+def charts(exp: LabExperiment) -> dict[str, Any]:
+    """The charts whose segments can be selected."""
+    last = exp.history[-1]
+    segments = last.analysis.segments
+    return {
+        "intervals": pt.viz.plot_segment_intervals(segments),
+        "tree": pt.viz.plot_policy_tree(segments, last.next_recommendation),
+        "evolution": pt.viz.plot_evolution(exp.history),
+    }
+
+
 def tested(view: RoundDashboard) -> RoundDashboard:
     """The dashboard once the classical tests are there: on a page without a kernel none asks."""
     view.asked({"kind": "classic"})
@@ -241,6 +252,8 @@ def main() -> None:
         take(browser, "segment-tree", exp.tree)
         take(browser, "cell-plan", exp.editor)
         take(browser, "fit-progress", lambda: progress, lambda page: replay(page, said))
+        for name, chart in charts(exp).items():
+            take(browser, f"chart-{name}", lambda chart=chart: exp.chart(chart))
         shown = console()
         take(browser, "console", lambda: shown)
         for name in ("round", "plan", "segments", "calibration", "history"):

@@ -349,6 +349,17 @@ describe("the rule builder", () => {
     expect(model.sent.at(-1)).toMatchObject({ field: `rule/${EVIL}/1`, text: "2,5" });
   });
 
+  it.each([
+    ["en-US", "1,234", "."],
+    ["de-DE", "1.234", ","],
+  ])("tells Python by which mark a reader of %s typed %s", (language, text, decimal) => {
+    vi.spyOn(navigator, "language", "get").mockReturnValue(language);
+    const { at, type, model } = opened();
+    type(at<HTMLInputElement>(`rule/${EVIL}/1/cut`), text);
+    expect(model.sent.at(-1)).toMatchObject({ text, decimal });
+    vi.restoreAllMocks();
+  });
+
   it("starts a condition on another feature from its middle", () => {
     const { at, model } = opened();
     const which = at<HTMLSelectElement>(`rule/${EVIL}/0/feature`);

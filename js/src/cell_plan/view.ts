@@ -5,11 +5,11 @@ import { statusIcon } from "../shared/icons";
 import type { Model } from "../shared/model";
 import type { CellPlanTraits, ClauseView, PlanCellView, PlanSetup, PlanView, RouteView } from "../shared/schema/cell_plan";
 
-/** What the browser asks of Python. `field` is where a refusal is to be shown, `text` what was typed. */
+/** What the browser asks of Python. `field` is where a refusal is to be shown, `text` what was typed, `decimal` the reader's mark. */
 export type Message =
   | { kind: "weight"; field: string; cell: string; text: string; gesture?: string }
   | { kind: "share"; field: string; cell: string; segment: string | null; arm: string; text: string }
-  | { kind: "rule"; field: string; cell: string; text: string; clauses: ClauseDraft[] }
+  | { kind: "rule"; field: string; cell: string; text: string; decimal: "." | ","; clauses: ClauseDraft[] }
   | { kind: "rename"; field: string; cell: string; text: string }
   | { kind: "duplicate" | "remove"; cell: string }
   | { kind: "dismiss"; field: string; cell: string }
