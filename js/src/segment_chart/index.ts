@@ -5,6 +5,9 @@ import { Cleanup, type Model, type RenderProps } from "../shared/model";
 import type { SegmentChartTraits } from "../shared/schema/segment_chart";
 import { type Strip, picture } from "./picture";
 
+/** The smallest size, as a part of the one that it was drawn in. */
+const LEAST = 0.8;
+
 class ChartWidget {
   readonly #model: Model<SegmentChartTraits>;
   readonly #scroll = h("div", { class: "scroll" });
@@ -45,6 +48,8 @@ class ChartWidget {
     }
     made.root.setAttribute("role", "group");
     made.root.setAttribute("aria-label", `${heading}, segments`);
+    // A narrow place makes it smaller while its letters can be read; from there on it scrolls.
+    made.root.style.minWidth = `${LEAST * Number(made.root.getAttribute("width"))}px`;
     this.#scroll.replaceChildren(made.root);
     this.select();
     const selected = this.#model.get("selected_segment");
