@@ -66,16 +66,13 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
             )
             start += share
     data = pd.DataFrame([*leaves, *questions])
-    field = {
-        "x": alt.X(
-            "x:Q", axis=None, scale=alt.Scale(domain=[0, bar_from + _BAR], nice=False, padding=0)
-        ),
-        "y": alt.Y(
-            "y:Q",
-            axis=None,
-            scale=alt.Scale(domain=[0, _ROW * len(order)], reverse=True, nice=False, padding=0),
-        ),
-    }
+    place = alt.Y(
+        "y:Q",
+        axis=None,
+        scale=alt.Scale(domain=[0, _ROW * len(order)], reverse=True, nice=False, padding=0),
+    )
+    across = alt.Scale(domain=[0, bar_from + _BAR], nice=False, padding=0)
+    field = {"x": alt.X("x:Q", axis=None, scale=across), "y": place}
     only = alt.datum.kind
     edges = (
         alt.Chart()
@@ -123,10 +120,10 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
         alt.Chart()
         .transform_filter((only == "leaf") & (alt.datum.arm == arms[0]))
         .mark_text(align="left", dy=-14, color=palette.TEXT)
-        .encode(x=alt.value(bar_from), y=field["y"], text="label:N")
+        .encode(x=alt.value(bar_from), y=place, text="label:N")
     )
     rows = segment_rows(
-        field["y"],
+        place,
         left=bar_from - 8,
         right=bar_from + _BAR + 8,
         height=_ROW - 4,

@@ -5,6 +5,7 @@ import * as f from "../shared/format";
 import { chip, icon } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
 import type { CellPlanTraits, PlanView } from "../shared/schema/cell_plan";
+import { markSegment } from "../shared/table";
 import { codePanel, footer, notes } from "./footer";
 import { cellClass } from "./mix";
 import { hasDetails, planTable, rename } from "./rows";
@@ -120,13 +121,7 @@ function render({ model, el, signal }: RenderProps<CellPlanTraits>): () => void 
     }
   };
   const selected = () => model.get("selected_segment") || null;
-  const mark = () => {
-    for (const row of root.querySelectorAll<HTMLElement>("tr[data-segment]")) {
-      const chosen = row.dataset["segment"] === selected();
-      row.classList.toggle("sel", chosen);
-      row.querySelector("button")?.setAttribute("aria-pressed", String(chosen));
-    }
-  };
+  const mark = () => markSegment(root, selected());
   const select = (segment: string | null) => {
     model.set("selected_segment", segment);
     model.save_changes();

@@ -97,10 +97,11 @@ export class View {
     this.#rebuild();
   }
 
-  /** Put the focus on the control of this key, or on the first of a group whose keys begin with it. */
+  /** Put the focus on the control of this key, or in the group whose keys begin with it: on what was refused there, or else on the first. */
   focus(key: string): void {
     const controls = [...this.#root.querySelectorAll<HTMLElement>("[data-key]")];
-    const found = controls.find((one) => one.dataset["key"] === key) ?? controls.find((one) => one.dataset["key"]?.startsWith(`${key}/`));
+    const within = controls.filter((one) => one.dataset["key"]?.startsWith(`${key}/`));
+    const found = controls.find((one) => one.dataset["key"] === key) ?? within.find((one) => one.ariaInvalid === "true") ?? within[0];
     found?.focus();
   }
 
