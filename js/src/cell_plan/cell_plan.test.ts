@@ -430,7 +430,7 @@ describe("ends", () => {
     key(at("slider/control"), "Z", { ctrlKey: true, shiftKey: true });
     at("undo").click();
     expect(model.sent).toEqual([{ kind: "undo" }, { kind: "redo" }, { kind: "undo" }]);
-    expect(at<HTMLButtonElement>("redo").disabled).toBe(true);
+    expect(at("redo").getAttribute("aria-disabled")).toBe("true");
   });
 
   it("accepts, resets and shows the code", () => {
@@ -449,6 +449,18 @@ describe("ends", () => {
     expect(el.textContent).toContain("Round 3 will use these cells.");
     at("reopen").click();
     expect(model.sent).toEqual([{ kind: "reopen" }]);
+  });
+
+  it("keeps the focus in the plan when a control is gone after its use", () => {
+    const { at, model } = shown();
+    at("accept").focus();
+    model.arrive({ plan: plan({ accepted_at: "2026-11-22T14:22:00+00:00" }) });
+    expect(document.activeElement).toBe(at("reopen"));
+    model.arrive({ plan: plan() });
+    expect(document.activeElement).toBe(at("accept"));
+    at(`more/${EVIL}`).focus();
+    model.arrive({ plan: plan({ cells: plan().cells.filter((one) => one.id !== EVIL) }) });
+    expect(document.activeElement).toBe(at("add"));
   });
 
   it("says why the experiment did not take it, and that a round is over", () => {

@@ -14,6 +14,9 @@ import { nameOf, View } from "./view";
 /** Screen readers are told of changes at most this often. */
 const SPEAK_MS = 1000;
 
+/** Where the focus goes from a control that its own use takes away. */
+const NEXT: Record<string, string> = { accept: "reopen", reopen: "accept", refresh: "accept" };
+
 function header(view: View): HTMLElement {
   const { setup } = view;
   const state = h("span");
@@ -27,8 +30,9 @@ function header(view: View): HTMLElement {
   view.bind((plan) => {
     const accepted = plan.accepted_at !== "";
     state.replaceChildren(accepted ? chip(`Accepted, revision ${plan.revision}`, "ok") : chip(`Draft, revision ${plan.revision}`, "on", "pen"));
-    undo.disabled = !plan.can_undo;
-    redo.disabled = !plan.can_redo;
+    // Python does nothing where there is nothing to take back; "disabled" would drop the focus.
+    undo.ariaDisabled = plan.can_undo ? null : "true";
+    redo.ariaDisabled = plan.can_redo ? null : "true";
   });
   const fact = (...content: Child[]) => h("span", {}, ...content);
   return h(
@@ -103,7 +107,7 @@ function render({ model, el, signal }: RenderProps<CellPlanTraits>): () => void 
     drawn = shape(view);
     rove();
     mark();
-    if (key !== undefined) view.focus(key);
+    if (key !== undefined && !view.focus(key)) view.focus(NEXT[key] ?? "add");
   };
   const view = new View(model, rebuild, root);
   const showCode = () => {

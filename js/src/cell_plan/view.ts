@@ -97,12 +97,13 @@ export class View {
     this.#rebuild();
   }
 
-  /** Put the focus on the control of this key, or in the group whose keys begin with it: on what was refused there, or else on the first. */
-  focus(key: string): void {
+  /** Put the focus on the control of this key, or in the group whose keys begin with it: on what was refused there, or else on the first. False if there is none. */
+  focus(key: string): boolean {
     const controls = [...this.#root.querySelectorAll<HTMLElement>("[data-key]")];
     const within = controls.filter((one) => one.dataset["key"]?.startsWith(`${key}/`));
     const found = controls.find((one) => one.dataset["key"] === key) ?? within.find((one) => one.ariaInvalid === "true") ?? within[0];
     found?.focus();
+    return found !== undefined;
   }
 
   send(message: Message): void {
