@@ -304,6 +304,9 @@ describe("cells", () => {
     input.value = "Social";
     key(input, "Enter");
     expect(model.sent).toEqual([{ kind: "rename", field: `name/${EVIL}`, cell: EVIL, text: "Social" }]);
+    expect(document.activeElement).toBe(at(`slider/${EVIL}`));
+    model.arrive({ plan: plan({ cells: plan().cells.map((one) => (one.id === EVIL ? { ...one, id: "Social" } : one)) }) });
+    expect(document.activeElement).toBe(at("slider/Social"));
   });
 
   it("shows names as text", () => {
@@ -460,7 +463,7 @@ describe("ends", () => {
     expect(document.activeElement).toBe(at("accept"));
     at(`more/${EVIL}`).focus();
     model.arrive({ plan: plan({ cells: plan().cells.filter((one) => one.id !== EVIL) }) });
-    expect(document.activeElement).toBe(at("add"));
+    expect(document.activeElement).toBe(at("more/optimized"));
   });
 
   it("says why the experiment did not take it, and that a round is over", () => {

@@ -97,7 +97,9 @@ function render({ model, el, signal }: RenderProps<CellPlanTraits>): () => void 
   let code = false;
   let known = new Set(model.get("plan").cells.map((cell) => cell.id));
   const rebuild = () => {
-    const key = document.activeElement instanceof HTMLElement && root.contains(document.activeElement) ? document.activeElement.dataset["key"] : undefined;
+    const held = document.activeElement instanceof HTMLElement && root.contains(document.activeElement) ? document.activeElement : null;
+    const key = held?.dataset["key"];
+    const place = rows().findIndex((row) => row.contains(held));
     view.unbind();
     root.setAttribute("aria-label", view.setup.title);
     view.building = true;
@@ -107,9 +109,16 @@ function render({ model, el, signal }: RenderProps<CellPlanTraits>): () => void 
     drawn = shape(view);
     rove();
     mark();
-    if (key !== undefined && !view.focus(key)) view.focus(NEXT[key] ?? "add");
+    if (key !== undefined && !view.focus(key)) instead(key, place);
   };
   const view = new View(model, rebuild, root);
+  const rows = () => [...root.querySelectorAll<HTMLElement>("tr.cell")];
+  /** The control that had the focus is gone: the same one of the cell that is in its place now, which may be the same by another name. */
+  const instead = (key: string, place: number) => {
+    const cell = rows()[place]?.dataset["cell"];
+    if (cell !== undefined && view.focus(`${key.split("/")[0]}/${cell}`)) return;
+    view.focus(NEXT[key] ?? "add");
+  };
   const showCode = () => {
     code = !code;
     rebuild();
@@ -117,9 +126,9 @@ function render({ model, el, signal }: RenderProps<CellPlanTraits>): () => void 
 
   /** One row's controls are in the tab order: that of the cell in which focus was last. */
   const rove = () => {
-    const rows = [...root.querySelectorAll<HTMLElement>("tr.cell")];
-    if (!rows.some((row) => row.dataset["cell"] === view.active)) view.active = rows[0]?.dataset["cell"] ?? "";
-    for (const row of rows) {
+    const all = rows();
+    if (!all.some((row) => row.dataset["cell"] === view.active)) view.active = all[0]?.dataset["cell"] ?? "";
+    for (const row of all) {
       const tabIndex = row.dataset["cell"] === view.active ? 0 : -1;
       for (const control of row.querySelectorAll<HTMLElement>(".stop-here")) control.tabIndex = tabIndex;
     }
