@@ -59,6 +59,8 @@ _TOKENS = {
     **{colour: f"arm-{i}" for i, colour in enumerate(palette.ARM_COLOURS)},
 }
 """What the widgets' style sheet calls each colour of the palette; it has one for each theme."""
+_NAMES = ("datasets", "domain", "usermeta")
+"""Parts of a chart that hold names, not colours."""
 
 
 class _Shown:
@@ -106,7 +108,8 @@ class _Shown:
 
 def _in_theme(spec: Any) -> Any:
     if isinstance(spec, dict):
-        return {k: v if k == "datasets" else _in_theme(v) for k, v in spec.items()}
+        # What people named may look like a colour.
+        return {k: v if k in _NAMES else _in_theme(v) for k, v in spec.items()}
     if isinstance(spec, list):
         return [_in_theme(part) for part in spec]
     token = _TOKENS.get(spec) if isinstance(spec, str) else None

@@ -10,6 +10,7 @@ from test_widgets_tree import with_rounds
 
 import pytyche_lab as pt
 from pytyche_engine.contracts import DesignError, Rule
+from pytyche_lab.viz import palette
 from pytyche_lab.widgets import SegmentChart
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -49,6 +50,12 @@ def test_names_are_data_in_the_picture_too():
     widget = SegmentChart(pt.viz.plot_segment_intervals(done.analysis.segments))
     assert "<script" not in widget.svg
     assert evil in widget.segments["S1"]
+
+
+def test_an_arm_may_be_called_like_a_colour():
+    done = finished_round(arms=("control", palette.TEXT, "free_ship"))
+    svg = SegmentChart(pt.viz.plot_segment_intervals(done.analysis.segments)).svg
+    assert f">{palette.TEXT}</text>" in svg
 
 
 def test_a_chart_and_the_views_select_in_each_other():
