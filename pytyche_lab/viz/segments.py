@@ -14,7 +14,9 @@ from pytyche_lab.viz.segment_rows import about_segments, segment_rows, width_of
 
 _RULE_WIDTH = 38
 _LINE_HEIGHT = 15
-_NUMBERS_AT = 456
+_WIDTH = 400
+"""Narrower than other charts: rules and numbers beside it have to fit into a cell's output."""
+_NUMBERS_AT = _WIDTH + 12
 _LEGEND = alt.Legend(title=None, orient="bottom")
 
 
@@ -81,7 +83,7 @@ def plot_segment_intervals(
     layers = [
         segment_rows(
             place,
-            left=-width_of(data["name"]) - 18,
+            left=-width_of(data["name"]) - 22,
             right=_NUMBERS_AT + width_of(data["numbers"]) + 8,
             height=row_height - 4,
             tooltip=tooltip,
@@ -117,7 +119,9 @@ def plot_segment_intervals(
         subtitle=f"Mean and 80 % interval, {label}",
         row_height=row_height,
         words=f"{unit}{'' if converged else ' (unconverged)'}\n{words}",
-    ).properties(usermeta=about_segments((s.id, s.rule, said[s.id]) for s in segments))
+    ).properties(
+        width=_WIDTH, usermeta=about_segments((s.id, s.rule, said[s.id]) for s in segments)
+    )
 
 
 def _numbers(segment: Segment) -> str:

@@ -31,12 +31,13 @@ PICTURES = ROOT / "docs" / "pictures"
 README_BYTES = 1_500_000
 ARMS = ("control", "low_promo", "free_ship")
 VARIANTS = [(theme, width) for theme in ("light", "dark") for width in (980, 480, 375)]
-# What stands in the README: widget, theme, and how much of its height.
+# What stands in the README and the guides: widget, theme, and how much of its height.
 CHOSEN = {
     ("cockpit-round", "light"): 1180,
     ("cockpit-plan", "dark"): 640,
     ("segment-tree", "light"): 980,
     ("fit-progress", "dark"): 640,
+    ("chart-intervals", "light"): 480,
 }
 
 
