@@ -1,6 +1,6 @@
 // The cell plan editor. Python holds the plan and does the statistics; an edit is a message to it.
 
-import { type Child, h, keepKeys } from "../shared/dom";
+import { type Child, h, keepKeys, onPress, setWaiting } from "../shared/dom";
 import * as f from "../shared/format";
 import { chip, icon } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
@@ -22,7 +22,7 @@ function header(view: View): HTMLElement {
   const state = h("span");
   const button = (words: string, look: "undo" | "redo", title: string) => {
     const made = h("button", { class: "pt-btn quiet", type: "button", title, "data-key": look, "data-testid": look }, icon(look), words);
-    made.addEventListener("click", () => view.send({ kind: look }));
+    onPress(made, () => view.send({ kind: look }));
     return made;
   };
   const undo = button("Undo", "undo", "Ctrl Z");
@@ -30,9 +30,8 @@ function header(view: View): HTMLElement {
   view.bind((plan) => {
     const accepted = plan.accepted_at !== "";
     state.replaceChildren(accepted ? chip(`Accepted, revision ${plan.revision}`, "ok") : chip(`Draft, revision ${plan.revision}`, "on", "pen"));
-    // Python does nothing where there is nothing to take back; "disabled" would drop the focus.
-    undo.ariaDisabled = plan.can_undo ? null : "true";
-    redo.ariaDisabled = plan.can_redo ? null : "true";
+    setWaiting(undo, !plan.can_undo);
+    setWaiting(redo, !plan.can_redo);
   });
   const fact = (...content: Child[]) => h("span", {}, ...content);
   return h(

@@ -1,7 +1,7 @@
 // Everything about an experiment in one place. The tabs are widgets of their own; Python has the state.
 
 import { Asker } from "../shared/ask";
-import { type Child, h, keepKeys, setText } from "../shared/dom";
+import { type Child, h, keepKeys, onPress, setText, setWaiting } from "../shared/dom";
 import * as f from "../shared/format";
 import { type Host } from "../shared/host";
 import { chip, note, statusIcon } from "../shared/icons";
@@ -89,8 +89,7 @@ class CockpitWidget {
     if (state.next_visitors === null) return [h("span", { class: "pt-meta" }, "Every round is done")];
     const act = (word: string, look: string, testid: string, run: () => void) => {
       const made = h("button", { type: "button", class: `pt-btn ${look}`.trim(), "data-testid": testid }, word);
-      // Not the attribute "disabled": whoever pressed it with a key would lose their place.
-      made.addEventListener("click", () => made.ariaDisabled !== "true" && run());
+      onPress(made, run);
       return made;
     };
     const waits = state.fitting || state.busy !== "";
@@ -99,14 +98,14 @@ class CockpitWidget {
     if (this.#model.get("tab") !== "plan") actions.push(act(state.finished > 0 ? "Review the plan" : "See the plan", "", "review", () => this.#choose("plan")));
     if (state.frames === null) {
       const run = act(`Run round ${next}`, "primary", "run", () => this.#ask({ kind: "run" }));
-      run.ariaDisabled = waits ? "true" : null;
+      setWaiting(run, waits);
       actions.push(run);
     } else {
       const choice = h("select", { class: "pt-in frames", "aria-label": `Data frame with the visitors of round ${next}`, "data-testid": "frame" }, ...state.frames.map((name) => h("option", { value: name }, name)), state.frames.length === 0 && h("option", { value: "", disabled: true, selected: true }, "no data frame yet"));
       // New frames are made in cells all the time: the list is as of this moment.
       choice.addEventListener("focus", () => this.#model.send({ kind: "look" }), { once: true });
       const observe = act(`Observe round ${next}`, "primary", "observe", () => this.#ask({ kind: "observe", frame: choice.value }));
-      observe.ariaDisabled = waits || state.frames.length === 0 ? "true" : null;
+      setWaiting(observe, waits || state.frames.length === 0);
       actions.push(choice, observe);
     }
     return actions;
