@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytyche_lab.viz.figure import Figure, Stacked
 
 _views: "weakref.WeakValueDictionary[int, Views]" = weakref.WeakValueDictionary()
-_numbers = itertools.count()
+_order = itertools.count()
 
 
 class Views(t.HasTraits):
@@ -51,7 +51,7 @@ class Views(t.HasTraits):
         experiment.subscribe(self.refresh)
         self._shown_where_it_started = experiment.watch
         experiment.watch = self._watch
-        _views[next(_numbers)] = self
+        _views[next(_order)] = self
 
     def dashboard(self, number: int | None = None) -> RoundDashboard:
         """The dashboard of a finished round, by its number from 1; without one, of the latest.
