@@ -23,6 +23,15 @@ exp = pt.sequential_experiment(
 )
 """
 
+# Both views are of one widget, so the second may follow before Python has heard of it.
+SELECTED = """
+import time
+until = time.monotonic() + 10
+while exp.views.selected_segment is None and time.monotonic() < until:
+    time.sleep(0.05)
+exp.views.selected_segment, len(exp.history)
+"""
+
 
 def cockpit(opened: Notebook, index: int) -> Locator:
     return opened.output(index).get_by_test_id("cockpit")
@@ -44,9 +53,7 @@ def violations(page: Page, selector: str) -> list[str]:
 
 
 def test_a_round_is_run_and_read_from_the_cockpit(notebook: Open, shots: Path) -> None:
-    opened = notebook(
-        [NEW, "exp.lab()", "exp.lab()", "exp.views.selected_segment, len(exp.history)"]
-    )
+    opened = notebook([NEW, "exp.lab()", "exp.lab()", SELECTED])
     opened.run(0, 60)
     opened.run(1)
     opened.run(2)
