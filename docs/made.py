@@ -46,7 +46,11 @@ API = {
             "n_for_power",
         ),
     ),
-    "widgets": ("Widgets", "Views of it.", ("CellPlan", "RoundDashboard", "SegmentTree")),
+    "widgets": (
+        "Widgets",
+        "Views of it.",
+        ("CellPlan", "RoundDashboard", "SegmentChart", "SegmentTree"),
+    ),
     "platforms": ("The console's API", "From a script.", ("Client", "LocalClient")),
     "errors": (
         "Errors and warnings",

@@ -12,6 +12,7 @@ const WIDGETS = [
   "console_page",
   "fit_progress",
   "round_dashboard",
+  "segment_chart",
   "segment_tree",
 ];
 const OUT = "../pytyche_lab/static";

@@ -118,6 +118,7 @@ if TYPE_CHECKING:
     from pytyche_lab.setup_check import check_setup as check_setup
     from pytyche_lab.widgets import CellPlan as CellPlan
     from pytyche_lab.widgets import RoundDashboard as RoundDashboard
+    from pytyche_lab.widgets import SegmentChart as SegmentChart
     from pytyche_lab.widgets import SegmentTree as SegmentTree
 
 _HOMES = {
@@ -220,7 +221,7 @@ _HOMES = {
     "pytyche_lab.rehearsal": ("rehearse",),
     "pytyche_lab.registry": ("console",),
     "pytyche_lab.setup_check": ("check_setup",),
-    "pytyche_lab.widgets": ("CellPlan", "RoundDashboard", "SegmentTree"),
+    "pytyche_lab.widgets": ("CellPlan", "RoundDashboard", "SegmentChart", "SegmentTree"),
 }
 _MODULES = {
     "calibration": "pytyche_lab.calibration",

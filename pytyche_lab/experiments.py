@@ -14,7 +14,8 @@ from pytyche_lab.progress import watcher
 from pytyche_lab.registry import follow, open_registry, register
 
 if TYPE_CHECKING:
-    from pytyche_lab.widgets import CellPlan, Cockpit, RoundDashboard, SegmentTree
+    from pytyche_lab.viz.figure import Figure, Stacked
+    from pytyche_lab.widgets import CellPlan, Cockpit, RoundDashboard, SegmentChart, SegmentTree
     from pytyche_lab.widgets.views import Views
 
 
@@ -51,6 +52,17 @@ class LabExperiment(SequentialExperiment):
     def tree(self) -> "SegmentTree":
         """The policy tree of the latest round."""
         return self.views.tree()
+
+    def chart(self, chart: "Figure | Stacked") -> "SegmentChart":
+        """A chart of segments that selects with the other views.
+
+        ``exp.chart(pt.viz.plot_segment_intervals(exp.latest.analysis.segments))``. Once a view
+        is open, charts of the experiment's segments do so by themselves where they are shown.
+
+        Raises:
+            DesignError: if it shows no segments.
+        """
+        return self.views.chart(chart)
 
 
 @extends(engine.sequential_experiment)

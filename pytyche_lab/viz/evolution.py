@@ -7,13 +7,17 @@ import altair as alt
 import pandas as pd
 
 from pytyche_engine.contracts.cells import TreePolicy
+from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.experiment.round import Round
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.cells import ROLE_COLOURS
 from pytyche_lab.viz.figure import Stacked, stacked
 from pytyche_lab.viz.intervals import arm_colour
+from pytyche_lab.viz.segment_rows import about_segments, segment_rows, width_of
 
 _RULE_WIDTH = 44
+_LEAF = 38
+_LINE_HEIGHT = 14
 
 
 def plot_evolution(rounds: Sequence[Round]) -> Stacked:
@@ -24,7 +28,8 @@ def plot_evolution(rounds: Sequence[Round]) -> Stacked:
 
     Returns:
         Altair charts over one another. Their ``data`` has a row a cell (kind ``"cell"``: round,
-        row, weight, role) and a row a segment and arm (kind ``"leaf"``: round, row, arm, share).
+        row, weight, role) and a row a segment and arm (kind ``"leaf"``: round, row, segment, arm,
+        share).
     """
     rows = [row for done in rounds for row in (*_cells(done), *_leaves(done))]
     data = pd.DataFrame(rows)
@@ -37,7 +42,7 @@ def plot_evolution(rounds: Sequence[Round]) -> Stacked:
         title="Evolution of the experiment",
         subtitle="Each round: cells served, and the arm shares of each segment in Optimized",
         words=words,
-    )
+    ).properties(usermeta=about_segments(_routes(rounds)))
 
 
 def _panel(data: pd.DataFrame, done: Round, arms: Sequence[str]) -> alt.HConcatChart:
@@ -68,29 +73,36 @@ def _panel(data: pd.DataFrame, done: Round, arms: Sequence[str]) -> alt.HConcatC
             title=f"Round {number}, {len(done.observations):,} visitors",
         )
     )
-    tree = (
-        alt.Chart(leaves)
+    lines = max((row.count("\n") + 1 for row in leaves["row"]), default=1)
+    leaf = alt.Y(
+        "row:N",
+        sort=None,
+        title=None,
+        axis=alt.Axis(
+            labelExpr="split(datum.label, '\\n')",
+            labelLimit=320,
+            labelLineHeight=_LINE_HEIGHT,
+            labelOffset=-_LINE_HEIGHT * (lines - 1) / 2,
+            zindex=1,
+        ),
+        scale=alt.Scale(padding=0.3),
+    )
+    shares = (
+        alt.Chart()
         .mark_bar()
         .encode(
-            y=alt.Y(
-                "row:N",
-                sort=None,
-                title=None,
-                axis=alt.Axis(labelExpr="split(datum.label, '\\n')", labelLimit=320),
-                scale=alt.Scale(padding=0.3),
-            ),
+            y=leaf,
             x=alt.X(
                 "share:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%")
             ),
             color=arm_colour(arms, alt.Legend(title=None, orient="bottom")),
             tooltip=["row:N", "arm:N", alt.Tooltip("share:Q", format=".1%")],
         )
-        .properties(
-            width=220,
-            height={"step": 38},
-            title="Tree shipped" if len(leaves) else "No tree shipped yet",
-        )
     )
+    rows = segment_rows(leaf, left=-width_of(leaves["row"]) - 16, right=226, height=_LEAF - 4)
+    tree = alt.layer(
+        rows.transform_filter(alt.datum.arm == arms[0]), shares, data=leaves
+    ).properties(width=220, height={"step": _LEAF}, title="Tree shipped")
     if leaves.empty:
         tree = (
             alt.Chart(pd.DataFrame({"note": ["Visitors were split evenly."]}))
@@ -114,12 +126,29 @@ def _cells(done: Round) -> list[dict[str, object]]:
     ]
 
 
+def _routes(rounds: Sequence[Round]) -> list[tuple[str, Rule, str]]:
+    """Each segment that was sent something, once, as the last round had it."""
+    latest = {
+        route.segment: (route.segment, route.rule, f"{route.segment}: {route.rule}")
+        for done in rounds
+        for cell in done.plan.cells
+        if isinstance(cell.policy, TreePolicy)
+        for route in cell.policy.routes
+    }
+    return list(latest.values())
+
+
 def _leaves(done: Round) -> list[dict[str, object]]:
     return [
         {
             "round": done.round_idx + 1,
             "kind": "leaf",
-            "row": "\n".join(textwrap.wrap(f"{route.segment}: {route.rule}", _RULE_WIDTH)[:2]),
+            "row": "\n".join(
+                textwrap.wrap(
+                    f"{route.segment}: {route.rule}", _RULE_WIDTH, max_lines=2, placeholder=" …"
+                )
+            ),
+            "segment": route.segment,
             "arm": arm,
             "share": route.shares.get(arm, 0.0),
         }

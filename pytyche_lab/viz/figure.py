@@ -1,5 +1,6 @@
 """A chart that shows itself where there is no network and no kernel."""
 
+import sys
 from typing import Any
 
 import altair as alt
@@ -49,6 +50,19 @@ _CONFIG: dict[str, Any] = {
 }
 
 
+_TOKENS = {
+    palette.SURFACE: "surface",
+    palette.TEXT: "text",
+    palette.TEXT_SECONDARY: "text-2",
+    palette.LINE: "line",
+    palette.ACCENT: "accent",
+    **{colour: f"arm-{i}" for i, colour in enumerate(palette.ARM_COLOURS)},
+}
+"""What the widgets' style sheet calls each colour of the palette; it has one for each theme."""
+_NAMES = ("datasets", "domain", "usermeta")
+"""Parts of a chart that hold names, not colours."""
+
+
 class _Shown:
     """Shows a chart in a notebook as an interactive one, and as a picture where it cannot run."""
 
@@ -57,21 +71,49 @@ class _Shown:
     def to_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return super().to_dict(*args, **kwargs)  # type: ignore[misc]  # Altair's
 
+    @property
+    def heading(self) -> str:
+        """The chart's title."""
+        return str(self.to_dict()["title"]["text"])
+
+    @property
+    def segments(self) -> list[dict[str, str]]:
+        """The segments that have a row in it: id, rule, and what the row says in words."""
+        return list(self.to_dict().get("usermeta", {}).get("segments", []))
+
+    def picture(self) -> dict[str, Any]:
+        """The chart for a notebook without a kernel, by MIME type."""
+        spec = self.to_dict()
+        # The reader's font may be wider than the one that the picture is measured with.
+        svg = vl_convert.vegalite_to_svg(spec)
+        return {
+            _LAB_MIME: spec | {"$schema": _LAB_SCHEMA},
+            "image/svg+xml": svg.replace("<svg ", '<svg style="overflow: visible" ', 1),
+            "text/plain": repr(self),
+        }
+
+    def svg_in_theme(self) -> str:
+        """The chart as an SVG whose colours are variables of the widgets' style sheet."""
+        return vl_convert.vegalite_to_svg(_in_theme(self.to_dict()))
+
     def __repr__(self) -> str:
         return str(self.description)
 
-    def _repr_mimebundle_(self, *_args: object, **_kwargs: object) -> dict[str, Any]:
-        return _bundle(self.to_dict(), repr(self))
+    def _repr_mimebundle_(self, *_args: object, **_kwargs: object) -> Any:
+        # Whoever has opened no view of an experiment does not wait for the widgets to load.
+        views = sys.modules.get("pytyche_lab.widgets.views")
+        shown = None if views is None else views.beside(self)
+        return self.picture() if shown is None else shown._repr_mimebundle_()
 
 
-def _bundle(spec: dict[str, Any], words: str) -> dict[str, Any]:
-    # The reader's font may be wider than the one that the picture is measured with.
-    svg = vl_convert.vegalite_to_svg(spec).replace("<svg ", '<svg style="overflow: visible" ', 1)
-    return {
-        _LAB_MIME: spec | {"$schema": _LAB_SCHEMA},
-        "image/svg+xml": svg,
-        "text/plain": words,
-    }
+def _in_theme(spec: Any) -> Any:
+    if isinstance(spec, dict):
+        # What people named may look like a colour.
+        return {k: v if k in _NAMES else _in_theme(v) for k, v in spec.items()}
+    if isinstance(spec, list):
+        return [_in_theme(part) for part in spec]
+    token = _TOKENS.get(spec) if isinstance(spec, str) else None
+    return spec if token is None else f"var(--pt-{token})"
 
 
 class Figure(_Shown, alt.LayerChart):

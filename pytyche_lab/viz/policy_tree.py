@@ -12,6 +12,7 @@ from pytyche_engine.contracts.rule_tree import RuleLeaf, RuleNode, rule_tree
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
 from pytyche_lab.viz.intervals import arm_colour
+from pytyche_lab.viz.segment_rows import about_segments, segment_rows
 
 _LEVEL = 190
 _ROW = 44
@@ -65,14 +66,13 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
             )
             start += share
     data = pd.DataFrame([*leaves, *questions])
-    field = {
-        "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, bar_from + _BAR], nice=False)),
-        "y": alt.Y(
-            "y:Q",
-            axis=None,
-            scale=alt.Scale(domain=[0, _ROW * len(order)], reverse=True, nice=False),
-        ),
-    }
+    place = alt.Y(
+        "y:Q",
+        axis=None,
+        scale=alt.Scale(domain=[0, _ROW * len(order)], reverse=True, nice=False, padding=0),
+    )
+    across = alt.Scale(domain=[0, bar_from + _BAR], nice=False, padding=0)
+    field = {"x": alt.X("x:Q", axis=None, scale=across), "y": place}
     only = alt.datum.kind
     edges = (
         alt.Chart()
@@ -120,25 +120,37 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
         alt.Chart()
         .transform_filter((only == "leaf") & (alt.datum.arm == arms[0]))
         .mark_text(align="left", dy=-14, color=palette.TEXT)
-        .encode(x=alt.value(bar_from), y=field["y"], text="label:N")
+        .encode(x=alt.value(bar_from), y=place, text="label:N")
     )
-    words = "\n".join(
-        f"{s.label} ({s.rule}; {s.population_share:.0%} of visitors): "
+    rows = segment_rows(
+        place,
+        left=bar_from - 8,
+        right=bar_from + _BAR + 8,
+        height=_ROW - 4,
+        up=6,
+        tooltip=tooltip,
+    ).transform_filter((only == "leaf") & (alt.datum.arm == arms[0]))
+    said = {
+        s.id: f"{s.label} ({s.rule}; {s.population_share:.0%} of visitors): "
         + ", ".join(
             f"{arm} {share:.0%}"
             for arm in arms
             if (share := routes.get(s.id, {s.recommended_arm: 1.0}).get(arm, 0.0)) > 0
         )
         for s in (segments[i] for i in order)
-    )
+    }
     return figure(
         data,
-        [edges, bars, dots, asked, answered, names],
+        [rows, edges, bars, dots, asked, answered, names],
         title="Policy tree",
         subtitle="Questions, and the arm shares of each leaf",
         row_height=_ROW,
-        words=words,
-    ).properties(width=bar_from + _BAR, height=_ROW * len(order))
+        words="\n".join(said.values()),
+    ).properties(
+        width=bar_from + _BAR,
+        height=_ROW * len(order),
+        usermeta=about_segments((s.id, s.rule, said[s.id]) for s in segments),
+    )
 
 
 def _placed(root: RuleNode) -> tuple[list[dict[str, object]], list[int], int]:

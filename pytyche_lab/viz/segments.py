@@ -10,9 +10,13 @@ from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.money import probability, signed
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
+from pytyche_lab.viz.segment_rows import about_segments, segment_rows, width_of
 
 _RULE_WIDTH = 38
 _LINE_HEIGHT = 15
+_WIDTH = 400
+"""Narrower than other charts: rules and numbers beside it have to fit into a cell's output."""
+_NUMBERS_AT = _WIDTH + 12
 _LEGEND = alt.Legend(title=None, orient="bottom")
 
 
@@ -40,12 +44,18 @@ def plot_segment_intervals(
     converged = all(s.converged for s in segments)
     if not converged:
         label += ", unconverged"
+    lines = max((name.count("\n") + 1 for name in data["name"]), default=1)
+    row_height = _LINE_HEIGHT * lines + 14
     place = alt.Y(
         "name:N",
         sort=None,
         title=None,
         axis=alt.Axis(
-            labelExpr="split(datum.label, '\\n')", labelLimit=320, labelLineHeight=_LINE_HEIGHT
+            labelExpr="split(datum.label, '\\n')",
+            labelLimit=320,
+            labelLineHeight=_LINE_HEIGHT,
+            labelOffset=-_LINE_HEIGHT * (lines - 1) / 2,
+            zindex=1,
         ),
         scale=alt.Scale(padding=0.5),
     )
@@ -71,6 +81,13 @@ def plot_segment_intervals(
     scale = alt.X("low:Q", title=unit, axis=alt.Axis(format="+.2~f"))
     dash = [1, 0] if calibrated else [4, 3]
     layers = [
+        segment_rows(
+            place,
+            left=-width_of(data["name"]) - 22,
+            right=_NUMBERS_AT + width_of(data["numbers"]) + 8,
+            height=row_height - 4,
+            tooltip=tooltip,
+        ),
         alt.Chart().mark_rule(color=palette.TEXT_SECONDARY).encode(x=alt.datum(0)),
         base.mark_rule(strokeWidth=2, strokeDash=dash).encode(x=scale, x2="high:Q"),
         base.mark_tick(thickness=2, size=10).encode(x="low:Q"),
@@ -87,21 +104,23 @@ def plot_segment_intervals(
         ),
         alt.Chart()
         .mark_text(align="left", color=palette.TEXT)
-        .encode(y=place, x=alt.value(456), text="numbers:N"),
+        .encode(y=place, x=alt.value(_NUMBERS_AT), text="numbers:N"),
     ]
-    lines = max((name.count("\n") + 1 for name in data["name"]), default=1)
-    words = "\n".join(
-        f"{s.id} ({s.rule}; {s.population_share:.0%} of visitors): {s.gate_arm} "
+    said = {
+        s.id: f"{s.id} ({s.rule}; {s.population_share:.0%} of visitors): {s.gate_arm} "
         f"{_numbers(s)}, {s.claim_level.label}"
         for s in segments
-    )
+    }
+    words = "\n".join(said.values())
     return figure(
         data,
         layers,
         title="Effect by segment",
         subtitle=f"Mean and 80 % interval, {label}",
-        row_height=_LINE_HEIGHT * lines + 14,
+        row_height=row_height,
         words=f"{unit}{'' if converged else ' (unconverged)'}\n{words}",
+    ).properties(
+        width=_WIDTH, usermeta=about_segments((s.id, s.rule, said[s.id]) for s in segments)
     )
 
 
@@ -126,7 +145,10 @@ def _rows(segments: Sequence[Segment]) -> pd.DataFrame:
             "claim": s.claim_level.label,
             "numbers": _numbers(s),
             "name": "\n".join(
-                [f"{s.id}  {s.population_share:.0%}", *textwrap.wrap(str(s.rule), _RULE_WIDTH)]
+                [
+                    f"{s.name or s.id}  {s.population_share:.0%}",
+                    *textwrap.wrap(str(s.rule), _RULE_WIDTH),
+                ]
             ),
         }
         for s in segments

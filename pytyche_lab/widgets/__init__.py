@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pytyche_lab.widgets.console import Console as Console
     from pytyche_lab.widgets.fit_progress import FitProgress as FitProgress
     from pytyche_lab.widgets.round_dashboard import RoundDashboard as RoundDashboard
+    from pytyche_lab.widgets.segment_chart import SegmentChart as SegmentChart
     from pytyche_lab.widgets.segment_tree import SegmentTree as SegmentTree
 
 _HOME = {
@@ -16,6 +17,7 @@ _HOME = {
     "Console": "console",
     "FitProgress": "fit_progress",
     "RoundDashboard": "round_dashboard",
+    "SegmentChart": "segment_chart",
     "SegmentTree": "segment_tree",
 }
 

@@ -2,7 +2,6 @@
 
 import html
 import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from pytyche_engine.experiment import PlanDraft, SequentialExperiment
 from pytyche_engine.experiment.draft import Refused
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.plan_views import plan_view, setup_view
+from pytyche_lab.widgets.typed import number, percentage
 
 Message = dict[str, Any]
 
@@ -120,7 +120,8 @@ class CellPlan(LabWidget, bundle="cell_plan"):
                     None if segment is None else str(segment),
                 )
             case "rule":
-                draft.set_rule(cell, Rule(tuple(_clause(c) for c in content["clauses"])))
+                decimal = "," if content.get("decimal") == "," else "."
+                draft.set_rule(cell, Rule(tuple(_clause(c, decimal) for c in content["clauses"])))
             case "rename":
                 draft.rename(cell, str(content.get("text", "")))
             case "add":
@@ -147,33 +148,17 @@ class CellPlan(LabWidget, bundle="cell_plan"):
                 raise ValueError(f"CellPlan does not know the message {kind!r}.")
 
 
-def percentage(text: object) -> float:
-    """What was typed as a percentage, as a share; "3", "3.5 %" and "3,5" all do.
-
-    Raises:
-        DesignError: if it is no number.
-    """
-    typed = str(text).strip().removesuffix("%").strip().replace(",", ".")
-    number = _number(typed)
-    if number is None:
-        raise DesignError(f"'{text}' is not a percentage. Write a number such as 5 or 7.5.")
-    return number / 100
-
-
-def _clause(value: Message) -> Clause:
-    """A condition from the rule builder.
+def _clause(value: Message, decimal: str) -> Clause:
+    """A condition from the rule builder, typed by a reader with this decimal mark.
 
     Raises:
         DesignError: if it is not complete.
     """
     feature, missing = str(value["feature"]), bool(value["includes_missing"])
     if value["kind"] == "threshold":
-        cut = _number(str(value["cut"]).strip().replace(",", "."))
-        if cut is None:
-            raise DesignError(
-                f"'{value['cut']}' is not a number. {feature} is compared as before; write a "
-                "number such as 1.5."
-            )
+        # A number is one that was there before; what was typed is text.
+        given = value["cut"]
+        cut = number(given, decimal) if isinstance(given, str) else number(str(given))
         return Threshold(feature, "<=" if value["side"] == "<=" else ">", cut, missing)
     levels = tuple(str(level) for level in value["levels"])
     if not levels and not missing:
@@ -182,11 +167,3 @@ def _clause(value: Message) -> Clause:
             "level before you remove this one, or remove the condition."
         )
     return Levels(feature, levels, missing)
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

@@ -1,8 +1,10 @@
 """The views of one experiment: what is selected in all of them, and that they follow it."""
 
+import itertools
 import threading
 import weakref
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 
@@ -13,7 +15,14 @@ from pytyche_lab.widgets.cell_plan import CellPlan
 from pytyche_lab.widgets.cockpit import Cockpit
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.round_dashboard import RoundDashboard
+from pytyche_lab.widgets.segment_chart import SegmentChart
 from pytyche_lab.widgets.segment_tree import SegmentTree
+
+if TYPE_CHECKING:
+    from pytyche_lab.viz.figure import Figure, Stacked
+
+_views: "weakref.WeakValueDictionary[int, Views]" = weakref.WeakValueDictionary()
+_order = itertools.count()
 
 
 class Views(t.HasTraits):
@@ -42,6 +51,7 @@ class Views(t.HasTraits):
         experiment.subscribe(self.refresh)
         self._shown_where_it_started = experiment.watch
         experiment.watch = self._watch
+        _views[next(_order)] = self
 
     def dashboard(self, number: int | None = None) -> RoundDashboard:
         """The dashboard of a finished round, by its number from 1; without one, of the latest.
@@ -70,6 +80,27 @@ class Views(t.HasTraits):
         """The policy tree of the latest round, whose segments can be named and registered."""
         exp = self.experiment
         return self._linked(SegmentTree(exp.history, title=exp.name, plan=exp.plan, experiment=exp))
+
+    def chart(self, chart: "Figure | Stacked") -> SegmentChart:
+        """A chart of segments, e.g. ``pt.viz.plot_policy_tree(...)``, in step with the views.
+
+        Raises:
+            DesignError: if it shows no segments.
+        """
+        return self._linked(SegmentChart(chart))
+
+    def has_rules(self, rules: Iterable[tuple[str, str]]) -> bool:
+        """Whether all of these are segments of finished rounds: id and rule of each."""
+        known = {
+            (segment.id, str(segment.rule))
+            for finished in self.experiment.history
+            for segment in (
+                finished.analysis.everyone,
+                *finished.analysis.search.segments,
+                *finished.analysis.registered,
+            )
+        }
+        return known.issuperset(rules)
 
     def lab(self) -> Cockpit:
         """The cockpit: everything about the experiment in one place. It is one widget."""
@@ -128,3 +159,17 @@ class Views(t.HasTraits):
             for view in tuple(self._open):
                 with view.publish():
                     view.set_trait("selected_segment", change["new"])
+
+
+def beside(chart: "Figure | Stacked") -> SegmentChart | None:
+    """The chart, in step with the views of the experiment that its segments are of.
+
+    None without one: charts of an experiment that nobody has opened a view of stay pictures,
+    which outlive the kernel. The newest is taken if there are several, as when cells were run
+    again.
+    """
+    rules = [(segment["id"], segment["rule"]) for segment in chart.segments]
+    newest_first = reversed(list(_views.values()))
+    found = (views for views in newest_first if rules and views.has_rules(rules))
+    views = next(found, None)
+    return None if views is None else views.chart(chart)

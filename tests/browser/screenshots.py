@@ -31,12 +31,13 @@ PICTURES = ROOT / "docs" / "pictures"
 README_BYTES = 1_500_000
 ARMS = ("control", "low_promo", "free_ship")
 VARIANTS = [(theme, width) for theme in ("light", "dark") for width in (980, 480, 375)]
-# What stands in the README: widget, theme, and how much of its height.
+# What stands in the README and the guides: widget, theme, and how much of its height.
 CHOSEN = {
     ("cockpit-round", "light"): 1180,
     ("cockpit-plan", "dark"): 640,
     ("segment-tree", "light"): 980,
     ("fit-progress", "dark"): 640,
+    ("chart-intervals", "light"): 480,
 }
 
 
@@ -177,6 +178,17 @@ def console() -> Console:
     return Console()
 
 
+def charts(exp: LabExperiment) -> dict[str, Any]:
+    """The charts whose segments can be selected."""
+    last = exp.history[-1]
+    segments = last.analysis.segments
+    return {
+        "intervals": pt.viz.plot_segment_intervals(segments),
+        "tree": pt.viz.plot_policy_tree(segments, last.next_recommendation),
+        "evolution": pt.viz.plot_evolution(exp.history),
+    }
+
+
 def tested(view: RoundDashboard) -> RoundDashboard:
     """The dashboard once the classical tests are there: on a page without a kernel none asks."""
     view.asked({"kind": "classic"})
@@ -241,6 +253,8 @@ def main() -> None:
         take(browser, "segment-tree", exp.tree)
         take(browser, "cell-plan", exp.editor)
         take(browser, "fit-progress", lambda: progress, lambda page: replay(page, said))
+        for name, chart in charts(exp).items():
+            take(browser, f"chart-{name}", lambda chart=chart: exp.chart(chart))
         shown = console()
         take(browser, "console", lambda: shown)
         for name in ("round", "plan", "segments", "calibration", "history"):

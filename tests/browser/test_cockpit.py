@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from conftest import Open
-from lab import Notebook
+from lab import ROOT, Notebook
 from playwright.sync_api import Locator, Page, expect
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
@@ -21,6 +21,15 @@ exp = pt.sequential_experiment(
     settings=pt.Settings(num_trees_mu=10, num_trees_tau=5, num_chains=2, num_warm_up=40,
                          num_warm_up_warm=20, min_draws=60, max_draws=60, thin=1),
 )
+"""
+
+# Both views are of one widget, so the second may follow before Python has heard of it.
+SELECTED = """
+import time
+until = time.monotonic() + 10
+while exp.views.selected_segment is None and time.monotonic() < until:
+    time.sleep(0.05)
+exp.views.selected_segment, len(exp.history)
 """
 
 
@@ -44,9 +53,7 @@ def violations(page: Page, selector: str) -> list[str]:
 
 
 def test_a_round_is_run_and_read_from_the_cockpit(notebook: Open, shots: Path) -> None:
-    opened = notebook(
-        [NEW, "exp.lab()", "exp.lab()", "exp.views.selected_segment, len(exp.history)"]
-    )
+    opened = notebook([NEW, "exp.lab()", "exp.lab()", SELECTED])
     opened.run(0, 60)
     opened.run(1)
     opened.run(2)
@@ -112,3 +119,38 @@ wrong = pd.DataFrame({"visitor_id": ["a", "b"]})
     view.get_by_test_id("observe").click()
     expect(view.locator(".pt-note.bad")).to_contain_text("arm", timeout=30_000)
     expect(view.locator(".pt-note.bad")).to_contain_text("The experiment is as it was.")
+
+
+def test_a_chart_beside_the_cockpit_selects_with_it(notebook: Open, shots: Path) -> None:
+    written = f"""
+import sys; sys.path.insert(0, {str(ROOT / "tests/lab")!r})
+import pytyche_lab as pt
+from rounds import finished_round
+from test_widgets_tree import with_rounds
+exp = with_rounds(finished_round(arms=("control", {HOSTILE!r}, "free_ship")))
+chart = pt.viz.plot_segment_intervals(exp.latest.analysis.segments)
+"""
+    opened = notebook([written, "exp.lab()", "chart", "exp.views.selected_segment"])
+    opened.run(0, 60)
+    opened.run(1)
+    opened.run(2)
+    view, chart = cockpit(opened, 1), opened.output(2).get_by_test_id("segment-chart")
+    expect(chart.locator(".strip")).to_have_count(2)
+
+    chart.locator(".strip[data-segment=S2]").click()
+    expect(view.locator("tr.sel[data-segment=S2]").first).to_be_visible()
+    view.locator(".eff tr[data-segment=S1] button").first.click()
+    expect(chart.locator(".strip[data-segment=S1]")).to_have_attribute("aria-pressed", "true")
+    expect(chart.locator(".strip[data-segment=S2]")).to_have_attribute("aria-pressed", "false")
+
+    chart.locator(".strip[data-segment=S1]").focus()
+    opened.page.keyboard.press("ArrowDown")
+    opened.page.keyboard.press("Enter")
+    expect(view.locator("tr.sel[data-segment=S2]").first).to_be_visible()
+    assert opened.run(3).strip().endswith("'S2'")
+
+    assert opened.page.evaluate("() => window.hacked") is None
+    for theme in ("Light", "Dark"):
+        opened.set_theme(f"JupyterLab {theme}")
+        chart.screenshot(path=shots / f"lab-chart-{theme.lower()}.png")
+        assert violations(opened.page, "[data-testid=segment-chart]") == []

@@ -12,6 +12,7 @@ from pytyche_engine.contracts import (
 )
 from pytyche_engine.experiment import open_experiment
 from pytyche_engine.experiment.draft import Refused
+from pytyche_engine.experiment.steps import Steps
 
 
 def weights(plan):
@@ -52,6 +53,18 @@ def test_undo_and_redo_walk_the_steps_and_a_gesture_is_one():
     assert draft.plan == draft.recommended
     draft.undo()
     assert weights(draft.plan)["explore"] == 0.2
+
+
+def test_a_gesture_after_undo_leaves_nothing_to_redo():
+    draft = experiment().draft
+    draft.set_weight("control", 0.4, gesture="drag")
+    draft.set_weight("control", 0.3)
+    draft.undo()
+    draft.set_weight("control", 0.35, gesture="drag")
+    assert not draft.can_redo
+    assert weights(draft.plan)["control"] == 0.35
+    draft.undo()
+    assert draft.plan == draft.recommended
 
 
 def test_what_is_refused_changes_nothing():
@@ -115,7 +128,7 @@ def test_a_plan_that_breaks_a_floor_is_accepted_by_no_route():
     with pytest.raises(DesignError, match="floor"):
         draft.set_weight("explore", 0.03)
     # Even one that got into the draft by force meets the experiment's own check.
-    draft._steps = [type(draft._steps[0])(type(draft.plan)(0, ARMS, cells, 32), "")]
+    draft._steps = Steps(type(draft.plan)(0, ARMS, cells, 32))
     with pytest.raises(DesignError, match="floor"):
         draft.accept()
     assert weights(exp.plan) == {"control": 0.5, "explore": 0.5}

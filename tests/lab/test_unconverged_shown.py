@@ -76,9 +76,9 @@ SHOWN: dict[str, Callable[[Round], str]] = {
     "candidate": lambda r: repr(candidate(r)),
     "candidate, HTML": lambda r: candidate(r)._repr_html_(),
     "segment chart": lambda r: repr(plot_segment_intervals(r.analysis.segments)),
-    "segment chart, picture": lambda r: plot_segment_intervals(
-        r.analysis.segments
-    )._repr_mimebundle_()["image/svg+xml"],
+    "segment chart, picture": lambda r: plot_segment_intervals(r.analysis.segments).picture()[
+        "image/svg+xml"
+    ],
     "dashboard": lambda r: RoundDashboard(r).summary(),
     "dashboard, saved": lambda r: RoundDashboard(r)._repr_mimebundle_()[0]["text/html"],
     "printed round": lambda r: printed(lambda c: terminal.print_round(r, c)),

@@ -35,7 +35,7 @@ def test_segment_intervals_are_those_of_the_segments() -> None:
         assert (row.low, row.high) == segment.gate_ci
         assert row.gate == segment.gate_estimate
         assert row.arm == segment.gate_arm
-    encoding = chart.to_dict()["layer"][1]["encoding"]
+    encoding = chart.to_dict()["layer"][2]["encoding"]
     assert encoding["x"]["title"] == "GATE: lift in revenue per visitor against control, $"
     assert encoding["color"]["scale"]["domain"] == list(ARMS)
 
@@ -43,7 +43,7 @@ def test_segment_intervals_are_those_of_the_segments() -> None:
 def test_only_recalibrated_intervals_are_solid() -> None:
     def dash(calibrated: bool) -> list[int]:
         chart = plot_segment_intervals(segments(), calibrated=calibrated)
-        return chart.to_dict()["layer"][1]["mark"]["strokeDash"]
+        return chart.to_dict()["layer"][2]["mark"]["strokeDash"]
 
     assert dash(True) == [1, 0]
     assert dash(False) != [1, 0]
@@ -65,7 +65,7 @@ def test_every_mark_has_a_tooltip(chart: Figure) -> None:
 
 @pytest.mark.parametrize("chart", charts(), ids=["cells", "segments"])
 def test_a_notebook_shows_it_without_a_network(chart: Figure) -> None:
-    bundle = chart._repr_mimebundle_()
+    bundle = chart.picture()
     assert bundle["application/vnd.vegalite.v5+json"]["$schema"].endswith("/v5.json")
     json.dumps(bundle["application/vnd.vegalite.v5+json"])
     assert "text/html" not in bundle
@@ -81,7 +81,7 @@ def test_it_can_be_saved(tmp_path: Path, suffix: str) -> None:
 
 def test_names_never_become_markup() -> None:
     chart = plot_cells((Cell(HOSTILE, MixPolicy({"low_promo": 1.0}), 1.0),))
-    assert "<img" not in chart._repr_mimebundle_()["image/svg+xml"]
+    assert "<img" not in chart.picture()["image/svg+xml"]
 
 
 def test_colours_are_those_of_the_widgets() -> None:

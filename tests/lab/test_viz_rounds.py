@@ -63,7 +63,7 @@ CHARTS = {
 def test_it_shows_saves_and_has_its_numbers(name, tmp_path):
     chart = CHARTS[name]()
     assert len(chart.data) > 0
-    bundle = chart._repr_mimebundle_()
+    bundle = chart.picture()
     assert bundle["image/svg+xml"].startswith("<svg")
     assert bundle["text/plain"] == repr(chart)
     assert "0x" not in repr(chart)
@@ -111,4 +111,4 @@ def test_interim_lifts_are_in_the_order_of_the_events():
 def test_names_stay_data():
     done = finished_round(arms=("control", EVIL, "free_ship"))
     chart = pt.viz.plot_arm_intervals(done.analysis.comparisons)
-    assert "<img" not in chart._repr_mimebundle_()["image/svg+xml"]
+    assert "<img" not in chart.picture()["image/svg+xml"]

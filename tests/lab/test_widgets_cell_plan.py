@@ -7,10 +7,8 @@ import pytest
 from test_widgets_schema import fits
 
 import pytyche_lab as pt
-from pytyche_engine.contracts import DesignError
 from pytyche_engine.experiment import SequentialExperiment
 from pytyche_lab.widgets import CellPlan
-from pytyche_lab.widgets.cell_plan import percentage
 from pytyche_lab.widgets.schema.cell_plan import PlanSetup, PlanView
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -245,8 +243,24 @@ def test_a_selection_may_be_none(editor: CellPlan):
     assert editor.selected_segment is None
 
 
-@pytest.mark.parametrize(("text", "share"), [("3", 0.03), (" 3.5 % ", 0.035), ("3,5", 0.035)])
-def test_percentages_as_people_write_them(text: str, share: float):
-    assert percentage(text) == pytest.approx(share)
-    with pytest.raises(DesignError):
-        percentage(f"{text} x")
+@pytest.mark.parametrize(
+    ("decimal", "text", "either"),
+    [(".", "1,234", "1234 or 1.234"), (",", "1.234", "1234 or 1,234")],
+)
+def test_a_cut_that_could_be_two_numbers_is_refused_beside_it(
+    editor: CellPlan, decimal: str, text: str, either: str
+):
+    say(editor, kind="add")
+    asked = {"feature": "depth", "kind": "threshold", "side": ">", "cut": 1.5, "levels": []}
+    asked |= {"includes_missing": False}
+    message = {"kind": "rule", "field": "rule/0", "cell": "Hypothesis", "decimal": decimal}
+    say(editor, **message, text="", clauses=[asked])
+    say(editor, **message, text=text, clauses=[{**asked, "cut": text}])
+    (refused,) = editor.plan["refused"]
+    assert refused["text"] == text
+    assert refused["strong"] == f"'{text}' could be {either}."
+    assert editor.plan["cells"][2]["hypothesis"]["clauses"][0]["cut"] == 1.5
+    # What a condition had before is a number, whatever the reader's marks.
+    say(editor, **message, text="", clauses=[{**asked, "cut": 1.234}])
+    assert editor.plan["refused"] == []
+    assert editor.plan["cells"][2]["hypothesis"]["clauses"][0]["cut"] == 1.234

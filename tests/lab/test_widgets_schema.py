@@ -14,6 +14,7 @@ from pytyche_lab.widgets import (
     Console,
     FitProgress,
     RoundDashboard,
+    SegmentChart,
     SegmentTree,
 )
 from pytyche_lab.widgets.fit_progress import progress_view
@@ -26,6 +27,7 @@ from pytyche_lab.widgets.schema.round_dashboard import (
     RoundDashboardTraits,
     RoundView,
 )
+from pytyche_lab.widgets.schema.segment_chart import SegmentChartTraits
 from pytyche_lab.widgets.schema.segment_tree import SegmentTreeTraits
 from pytyche_lab.widgets.schema.typescript import files, literals
 from pytyche_lab.widgets.snapshots import history_view, round_view
@@ -44,6 +46,7 @@ def test_the_typescript_is_generated_from_the_python():
         (FitProgress, FitProgressTraits),
         (RoundDashboard, RoundDashboardTraits),
         (SegmentTree, SegmentTreeTraits),
+        (SegmentChart, SegmentChartTraits),
         (CellPlan, CellPlanTraits),
         (Cockpit, CockpitTraits),
         (Console, ConsoleTraits),

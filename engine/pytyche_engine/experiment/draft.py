@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pytyche_engine.allocation import (
@@ -20,9 +20,7 @@ from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import FeatureSchema
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.rules import Rule
-
-MOST_UNDO = 200
-"""Edits that can be taken back."""
+from pytyche_engine.experiment.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,6 @@ class Accepted:
 
     revision: int
     at: datetime
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A plan, and the gesture that made it: one gesture is one step, however many values it has."""
-
-    plan: Plan
-    gesture: str
 
 
 class PlanDraft:
@@ -94,8 +84,7 @@ class PlanDraft:
         self._accept = accept
         self._keep = keep
         self._lock = threading.RLock()
-        self._steps = [_Step(current, "")]
-        self._position = 0
+        self._steps = Steps(current)
         self._revision = 1
         self._refused: dict[str, Refused] = {}
         self._accepted: Accepted | None = None
@@ -108,7 +97,7 @@ class PlanDraft:
     @property
     def plan(self) -> Plan:
         """The plan as it stands."""
-        return self._steps[self._position].plan
+        return self._steps.plan
 
     @property
     def revision(self) -> int:
@@ -128,12 +117,12 @@ class PlanDraft:
     @property
     def can_undo(self) -> bool:
         """Whether there is an edit to take back, since it was last accepted."""
-        return self._position > 0
+        return self._steps.can_undo
 
     @property
     def can_redo(self) -> bool:
         """Whether an edit was taken back."""
-        return self._position < len(self._steps) - 1
+        return self._steps.can_redo
 
     @property
     def refused(self) -> Mapping[str, Refused]:
@@ -307,7 +296,8 @@ class PlanDraft:
         with self._changing():
             self._refused.clear()
             if self.plan != self.recommended:
-                self._push(_Step(self.recommended, ""))
+                self._steps.add(self.recommended)
+                self._changed()
 
     # Ending it
 
@@ -343,7 +333,7 @@ class PlanDraft:
         with self._changing():
             if plan != self.plan:
                 self._changed()
-            self._steps, self._position = [_Step(plan, "")], 0
+            self._steps = Steps(plan)
             self._refused.clear()
             self._accepted = Accepted(self._revision, datetime.now(UTC))
 
@@ -399,23 +389,12 @@ class PlanDraft:
             )
             if changed == self.plan:
                 return
-            if gesture and gesture == self._steps[self._position].gesture:
-                self._steps[self._position] = replace(self._steps[self._position], plan=changed)
-                self._changed()
-            else:
-                self._push(_Step(changed, gesture))
-
-    def _push(self, step: _Step) -> None:
-        del self._steps[self._position + 1 :]
-        self._steps.append(step)
-        del self._steps[: -(MOST_UNDO + 1)]
-        self._position = len(self._steps) - 1
-        self._changed()
+            self._steps.add(changed, gesture)
+            self._changed()
 
     def _move(self, by: int) -> None:
         with self._changing():
-            if 0 <= self._position + by < len(self._steps):
-                self._position += by
+            if self._steps.move(by):
                 self._refused.clear()
                 self._changed()
 

@@ -1,10 +1,11 @@
 // The cell plan editor. Python holds the plan and does the statistics; an edit is a message to it.
 
-import { type Child, h, keepKeys } from "../shared/dom";
+import { type Child, h, keepKeys, onPress, setWaiting } from "../shared/dom";
 import * as f from "../shared/format";
 import { chip, icon } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
 import type { CellPlanTraits, PlanView } from "../shared/schema/cell_plan";
+import { markSegment } from "../shared/table";
 import { codePanel, footer, notes } from "./footer";
 import { cellClass } from "./mix";
 import { hasDetails, planTable, rename } from "./rows";
@@ -13,12 +14,15 @@ import { nameOf, View } from "./view";
 /** Screen readers are told of changes at most this often. */
 const SPEAK_MS = 1000;
 
+/** Where the focus goes from a control that its own use takes away. */
+const NEXT: Record<string, string> = { accept: "reopen", reopen: "accept", refresh: "accept" };
+
 function header(view: View): HTMLElement {
   const { setup } = view;
   const state = h("span");
   const button = (words: string, look: "undo" | "redo", title: string) => {
     const made = h("button", { class: "pt-btn quiet", type: "button", title, "data-key": look, "data-testid": look }, icon(look), words);
-    made.addEventListener("click", () => view.send({ kind: look }));
+    onPress(made, () => view.send({ kind: look }));
     return made;
   };
   const undo = button("Undo", "undo", "Ctrl Z");
@@ -26,8 +30,8 @@ function header(view: View): HTMLElement {
   view.bind((plan) => {
     const accepted = plan.accepted_at !== "";
     state.replaceChildren(accepted ? chip(`Accepted, revision ${plan.revision}`, "ok") : chip(`Draft, revision ${plan.revision}`, "on", "pen"));
-    undo.disabled = !plan.can_undo;
-    redo.disabled = !plan.can_redo;
+    setWaiting(undo, !plan.can_undo);
+    setWaiting(redo, !plan.can_redo);
   });
   const fact = (...content: Child[]) => h("span", {}, ...content);
   return h(
@@ -92,7 +96,9 @@ function render({ model, el, signal }: RenderProps<CellPlanTraits>): () => void 
   let code = false;
   let known = new Set(model.get("plan").cells.map((cell) => cell.id));
   const rebuild = () => {
-    const key = document.activeElement instanceof HTMLElement && root.contains(document.activeElement) ? document.activeElement.dataset["key"] : undefined;
+    const held = document.activeElement instanceof HTMLElement && root.contains(document.activeElement) ? document.activeElement : null;
+    const key = held?.dataset["key"];
+    const place = rows().findIndex((row) => row.contains(held));
     view.unbind();
     root.setAttribute("aria-label", view.setup.title);
     view.building = true;
@@ -102,9 +108,16 @@ function render({ model, el, signal }: RenderProps<CellPlanTraits>): () => void 
     drawn = shape(view);
     rove();
     mark();
-    if (key !== undefined) view.focus(key);
+    if (key !== undefined && !view.focus(key)) instead(key, place);
   };
   const view = new View(model, rebuild, root);
+  const rows = () => [...root.querySelectorAll<HTMLElement>("tr.cell")];
+  /** The control that had the focus is gone: the same one of the cell that is in its place now, which may be the same by another name. */
+  const instead = (key: string, place: number) => {
+    const cell = rows()[place]?.dataset["cell"];
+    if (cell !== undefined && view.focus(`${key.split("/")[0]}/${cell}`)) return;
+    view.focus(NEXT[key] ?? "add");
+  };
   const showCode = () => {
     code = !code;
     rebuild();
@@ -112,21 +125,15 @@ function render({ model, el, signal }: RenderProps<CellPlanTraits>): () => void 
 
   /** One row's controls are in the tab order: that of the cell in which focus was last. */
   const rove = () => {
-    const rows = [...root.querySelectorAll<HTMLElement>("tr.cell")];
-    if (!rows.some((row) => row.dataset["cell"] === view.active)) view.active = rows[0]?.dataset["cell"] ?? "";
-    for (const row of rows) {
+    const all = rows();
+    if (!all.some((row) => row.dataset["cell"] === view.active)) view.active = all[0]?.dataset["cell"] ?? "";
+    for (const row of all) {
       const tabIndex = row.dataset["cell"] === view.active ? 0 : -1;
       for (const control of row.querySelectorAll<HTMLElement>(".stop-here")) control.tabIndex = tabIndex;
     }
   };
   const selected = () => model.get("selected_segment") || null;
-  const mark = () => {
-    for (const row of root.querySelectorAll<HTMLElement>("tr[data-segment]")) {
-      const chosen = row.dataset["segment"] === selected();
-      row.classList.toggle("sel", chosen);
-      row.querySelector("button")?.setAttribute("aria-pressed", String(chosen));
-    }
-  };
+  const mark = () => markSegment(root, selected());
   const select = (segment: string | null) => {
     model.set("selected_segment", segment);
     model.save_changes();

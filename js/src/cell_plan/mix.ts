@@ -87,7 +87,7 @@ export function mixes(view: View, id: string): HTMLElement {
     });
     return {
       class: "pick",
-      id: route.segment,
+      segment: route.segment,
       cells: [
         [h("button", { class: "pick-name", type: "button", "aria-pressed": "false", title: route.rule }, route.name)],
         [h("span", { class: "soft" }, route.share === null ? f.UNKNOWN : f.share(route.share))],

@@ -202,11 +202,12 @@ function nameField(view: View, id: string): HTMLElement {
     view.rebuild();
   };
   input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") end(true);
-    if (event.key === "Escape") {
-      event.stopPropagation();
-      end(false);
-    }
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    event.stopPropagation();
+    // What has the focus next would be pressed by the same key.
+    event.preventDefault();
+    end(event.key === "Enter");
+    view.focus(`slider/${id}`);
   });
   input.addEventListener("blur", () => {
     if (!view.building) end(true);

@@ -3,6 +3,7 @@
 import { type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { icon } from "../shared/icons";
+import { decimal } from "../shared/locale";
 import type { ClauseView, FeatureView, HypothesisView } from "../shared/schema/cell_plan";
 import { menuButton } from "./menu";
 import { histogram, mix } from "./mix";
@@ -32,7 +33,7 @@ function clausesOf(view: View, id: string): ClauseView[] {
 }
 
 function send(view: View, id: string, name: string, clauses: ClauseDraft[], text = ""): void {
-  view.send({ kind: "rule", field: name, cell: id, text, clauses });
+  view.send({ kind: "rule", field: name, cell: id, text, decimal: decimal(), clauses });
 }
 
 /** A first condition on a feature, for the hand to change. */

@@ -5,11 +5,11 @@ import { statusIcon } from "../shared/icons";
 import type { Model } from "../shared/model";
 import type { CellPlanTraits, ClauseView, PlanCellView, PlanSetup, PlanView, RouteView } from "../shared/schema/cell_plan";
 
-/** What the browser asks of Python. `field` is where a refusal is to be shown, `text` what was typed. */
+/** What the browser asks of Python. `field` is where a refusal is to be shown, `text` what was typed, `decimal` the reader's mark. */
 export type Message =
   | { kind: "weight"; field: string; cell: string; text: string; gesture?: string }
   | { kind: "share"; field: string; cell: string; segment: string | null; arm: string; text: string }
-  | { kind: "rule"; field: string; cell: string; text: string; clauses: ClauseDraft[] }
+  | { kind: "rule"; field: string; cell: string; text: string; decimal: "." | ","; clauses: ClauseDraft[] }
   | { kind: "rename"; field: string; cell: string; text: string }
   | { kind: "duplicate" | "remove"; cell: string }
   | { kind: "dismiss"; field: string; cell: string }
@@ -97,11 +97,13 @@ export class View {
     this.#rebuild();
   }
 
-  /** Put the focus on the control of this key, or on the first of a group whose keys begin with it. */
-  focus(key: string): void {
+  /** Put the focus on the control of this key, or in the group whose keys begin with it: on what was refused there, or else on the first. False if there is none. */
+  focus(key: string): boolean {
     const controls = [...this.#root.querySelectorAll<HTMLElement>("[data-key]")];
-    const found = controls.find((one) => one.dataset["key"] === key) ?? controls.find((one) => one.dataset["key"]?.startsWith(`${key}/`));
+    const within = controls.filter((one) => one.dataset["key"]?.startsWith(`${key}/`));
+    const found = controls.find((one) => one.dataset["key"] === key) ?? within.find((one) => one.ariaInvalid === "true") ?? within[0];
     found?.focus();
+    return found !== undefined;
   }
 
   send(message: Message): void {

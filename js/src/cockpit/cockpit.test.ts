@@ -82,7 +82,10 @@ describe("the cockpit", () => {
 
   it("does not let two rounds run at once", () => {
     const model = shown({ state: state({ fitting: true }) });
-    expect((find("run") as HTMLButtonElement).disabled).toBe(true);
+    const run = find("run");
+    expect(run.getAttribute("aria-disabled")).toBe("true");
+    run.click();
+    expect(model.sent).toEqual([]);
     model.arrive({ state: state({ next_visitors: null }) });
     expect(el.textContent).toContain("Every round is done");
   });

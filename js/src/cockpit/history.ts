@@ -4,12 +4,10 @@ import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
+import { VERDICT } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
 import type { CockpitView } from "../shared/schema/cockpit";
-import type { Verdict } from "../shared/schema/shared";
-import { stacked, table } from "../shared/table";
-
-const SAID: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Keep testing", STOP: "Stop" };
+import { type Row, stacked, table } from "../shared/table";
 
 export function history(state: CockpitView): HTMLElement {
   if (state.rounds.length === 0) {
@@ -20,11 +18,11 @@ export function history(state: CockpitView): HTMLElement {
   const digits = f.digitsFor(ends);
   const truth = state.rounds.some((round) => round.policy_accuracy !== null);
   const arm = state.rounds.at(-1)!.arm;
-  const rows = state.rounds.map((was) => {
+  const rows = state.rounds.map((was): Row => {
     const [mean, bounds] = was.lift ? f.liftFigures(was.lift, state.currency, digits) : [f.UNKNOWN, ""];
-    const open = h("button", { type: "button", class: "pt-name open", "data-testid": `open-${was.number}` }, `Round ${was.number}`);
+    const open = h("button", { type: "button", class: "pt-name pick-name", "data-testid": `open-${was.number}` }, `Round ${was.number}`);
     return {
-      id: String(was.number),
+      round: was.number,
       class: `pick${was.number === state.shown ? " sel" : ""}`,
       cells: [
         [open, !was.converged && h("span", { class: "sub" }, "unconverged")],
@@ -34,15 +32,13 @@ export function history(state: CockpitView): HTMLElement {
         stacked(mean, bounds),
         [f.count(was.n_segments)],
         ...(truth ? [[was.policy_accuracy === null ? f.UNKNOWN : f.share(was.policy_accuracy, 1)], [was.oracle_gap === null ? f.UNKNOWN : f.money(was.oracle_gap, state.currency, 3)]] : []),
-        [`${SAID[was.verdict]} ${was.verdict_arm}`],
+        [`${VERDICT[was.verdict]} ${was.verdict_arm}`],
       ],
     };
   });
   if (state.next_visitors !== null) {
     const blank = [h("span", { class: "soft" }, f.UNKNOWN)];
     rows.push({
-      id: "",
-      class: "",
       cells: [
         [h("span", { class: "pt-name" }, `Round ${state.finished + 1}`), h("span", { class: "sub" }, "planned")],
         [f.count(state.next_visitors)],

@@ -1,7 +1,7 @@
 // Everything about an experiment in one place. The tabs are widgets of their own; Python has the state.
 
 import { Asker } from "../shared/ask";
-import { type Child, h, keepKeys, setText } from "../shared/dom";
+import { type Child, h, keepKeys, onPress, setText, setWaiting } from "../shared/dom";
 import * as f from "../shared/format";
 import { type Host } from "../shared/host";
 import { chip, note, statusIcon } from "../shared/icons";
@@ -46,8 +46,8 @@ class CockpitWidget {
     }
     this.#tabs.addEventListener("keydown", (event) => this.#key(event));
     this.#panels.get("history")!.addEventListener("click", (event) => {
-      const row = event.target instanceof Element ? event.target.closest<HTMLElement>("tr[data-segment]") : null;
-      if (row?.dataset["segment"]) this.#show(Number(row.dataset["segment"]));
+      const row = event.target instanceof Element ? event.target.closest<HTMLElement>("tr[data-round]") : null;
+      if (row) this.#show(Number(row.dataset["round"]));
     });
     this.draw();
   }
@@ -89,22 +89,23 @@ class CockpitWidget {
     if (state.next_visitors === null) return [h("span", { class: "pt-meta" }, "Every round is done")];
     const act = (word: string, look: string, testid: string, run: () => void) => {
       const made = h("button", { type: "button", class: `pt-btn ${look}`.trim(), "data-testid": testid }, word);
-      made.addEventListener("click", run);
+      onPress(made, run);
       return made;
     };
+    const waits = state.fitting || state.busy !== "";
     const next = state.finished + 1;
     const actions: HTMLElement[] = [];
     if (this.#model.get("tab") !== "plan") actions.push(act(state.finished > 0 ? "Review the plan" : "See the plan", "", "review", () => this.#choose("plan")));
     if (state.frames === null) {
       const run = act(`Run round ${next}`, "primary", "run", () => this.#ask({ kind: "run" }));
-      run.toggleAttribute("disabled", state.fitting || state.busy !== "");
+      setWaiting(run, waits);
       actions.push(run);
     } else {
       const choice = h("select", { class: "pt-in frames", "aria-label": `Data frame with the visitors of round ${next}`, "data-testid": "frame" }, ...state.frames.map((name) => h("option", { value: name }, name)), state.frames.length === 0 && h("option", { value: "", disabled: true, selected: true }, "no data frame yet"));
       // New frames are made in cells all the time: the list is as of this moment.
       choice.addEventListener("focus", () => this.#model.send({ kind: "look" }), { once: true });
       const observe = act(`Observe round ${next}`, "primary", "observe", () => this.#ask({ kind: "observe", frame: choice.value }));
-      observe.toggleAttribute("disabled", state.fitting || state.busy !== "" || state.frames.length === 0);
+      setWaiting(observe, waits || state.frames.length === 0);
       actions.push(choice, observe);
     }
     return actions;
@@ -175,6 +176,9 @@ class CockpitWidget {
   }
 
   #empty(state: CockpitView): HTMLElement {
+    if (state.fitting || state.busy) {
+      return h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "The first round is on its way"), h("p", {}, "What it finds will stand here: the decision, the cells, arms and segments."));
+    }
     const size = state.next_visitors === null ? "" : ` of ${f.count(state.next_visitors)} visitors`;
     const how = state.frames === null ? "Run it from here, or with next(exp)." : "Hand out the plan, bring the visitors back as a data frame, and observe it from here.";
     return h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "No round has run yet"), h("p", {}, `Round 1${size} splits them between Control and Explore. ${how}`));

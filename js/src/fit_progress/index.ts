@@ -1,6 +1,6 @@
 // Live progress of a fit. Python is the only writer of the state; buttons send messages.
 
-import { h, keepKeys, setText } from "../shared/dom";
+import { h, keepKeys, onPress, setText, setWaiting } from "../shared/dom";
 import { count, duration, plain } from "../shared/format";
 import { chip, icon, type IconName, note } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
@@ -73,14 +73,14 @@ class FitView {
   constructor(model: Model<FitProgressTraits>) {
     this.#model = model;
     keepKeys(this.root);
-    this.#pause.addEventListener("click", () => model.send({ kind: "pause" }));
-    this.#resume.addEventListener("click", () => model.send({ kind: "resume" }));
-    this.#stop.addEventListener("click", () => {
+    onPress(this.#pause, () => model.send({ kind: "pause" }));
+    onPress(this.#resume, () => model.send({ kind: "resume" }));
+    onPress(this.#stop, () => {
       this.#stopClicked = true;
       model.send({ kind: "stop" });
       this.#draw();
     });
-    this.#cancel.addEventListener("click", () => {
+    onPress(this.#cancel, () => {
       this.#cancelClicked = true;
       model.send({ kind: "cancel" });
       this.#draw();
@@ -151,17 +151,21 @@ class FitView {
 
   #drawButtons(p: Progress, state: State): void {
     const gone = isOver(state) || this.#stale;
+    const buttons = [this.#resume, this.#pause, this.#stop, this.#cancel];
+    const held = buttons.find((one) => one === document.activeElement);
     this.#pause.hidden = gone || state === "paused";
     this.#resume.hidden = gone || state !== "paused";
     this.#cancel.hidden = gone;
     // Only draws that were kept can be made do with.
     const stopping = p.stopping || this.#stopClicked;
     this.#stop.hidden = gone || (p.stage !== "sample" && !stopping);
-    this.#stop.disabled = p.lifts.length === 0 || stopping || state === "cancelling";
+    setWaiting(this.#stop, p.lifts.length === 0 || stopping || state === "cancelling");
     setText(this.#stop.lastElementChild ?? this.#stop, stopping ? "Stopping" : "Stop and keep");
-    this.#pause.disabled = isIndeterminate(p) || state === "cancelling";
-    this.#cancel.disabled = state === "cancelling";
+    setWaiting(this.#pause, isIndeterminate(p) || state === "cancelling");
+    setWaiting(this.#cancel, state === "cancelling");
     setText(this.#cancel.lastElementChild ?? this.#cancel, state === "cancelling" ? "Cancelling" : "Cancel");
+    // Pause and Resume take turns: so does the focus.
+    if (held?.hidden) buttons.find((one) => !one.hidden)?.focus();
   }
 
   #drawBar(p: Progress, state: State): void {

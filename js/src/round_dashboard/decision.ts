@@ -4,16 +4,14 @@ import { breakable, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armKey, armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
+import { VERDICT } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
 import type { OptionView, RoundView } from "../shared/schema/round_dashboard";
-import type { Verdict } from "../shared/schema/shared";
 import { type Row, stacked, table } from "../shared/table";
 
 const LOSS =
   "What choosing this option gives up on average, over all the ways the truth could be, " +
   "against the best single arm. Zero means nothing is at risk.";
-
-export const VERDICT: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Keep testing", STOP: "Stop" };
 
 /** Visitors that money is counted over: the next round's, or as many as this one had. */
 export function horizon(round: RoundView): number {

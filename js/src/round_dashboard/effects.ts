@@ -161,7 +161,7 @@ function segmentRow(s: Named<SegmentView>, round: RoundView, scale: Scale, digit
   const chosen = s.id === selected;
   return {
     class: chosen ? "pick sel" : "pick",
-    id: s.id,
+    segment: s.id,
     cells: [
       [
         h("button", { type: "button", class: "pt-name pick-name", "aria-pressed": String(chosen), title: `${f.count(s.n_visitors)} visitors, ${f.count(s.n_converted)} converted` }, called),

@@ -3,9 +3,10 @@
 import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { axis, glyph } from "../shared/glyph";
+import { VERDICT } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
 import type { HistoryView, RoundView } from "../shared/schema/round_dashboard";
-import { liftDigits, VERDICT } from "./decision";
+import { liftDigits } from "./decision";
 
 export function history(round: RoundView, past: readonly HistoryView[]): HTMLElement {
   const { arm } = round.decision;

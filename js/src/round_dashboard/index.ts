@@ -7,6 +7,7 @@ import { chip, note, statusIcon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
 import type { Lamp, RoundDashboardTraits, RoundView, TruthView } from "../shared/schema/round_dashboard";
 import type { LampStatus } from "../shared/schema/shared";
+import { markSegment } from "../shared/table";
 import { cells } from "./cells";
 import { decision } from "./decision";
 import { Effects, parts } from "./effects";
@@ -192,15 +193,6 @@ class Dashboard {
   }
 }
 
-/** Mark the selected segment without drawing anything anew, so that focus stays where it is. */
-function mark(root: HTMLElement, selected: string | null): void {
-  for (const row of root.querySelectorAll<HTMLElement>("tr[data-segment]")) {
-    const chosen = row.dataset["segment"] === selected;
-    row.classList.toggle("sel", chosen);
-    row.querySelector("button")?.setAttribute("aria-pressed", String(chosen));
-  }
-}
-
 function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () => void {
   const cleanup = new Cleanup(signal);
   const root = h("article", {
@@ -220,7 +212,7 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
   const select = (id: string | null) => {
     model.set("selected_segment", id);
     model.save_changes();
-    mark(root, id);
+    markSegment(root, id);
   };
   redraw();
   root.addEventListener("click", (event) => {
@@ -236,7 +228,7 @@ function render({ model, el, signal }: RenderProps<RoundDashboardTraits>): () =>
   cleanup.onChange(model, "names", () => view.rename());
   cleanup.onChange(model, "history", redraw);
   cleanup.onChange(model, "classic", redraw);
-  cleanup.onChange(model, "selected_segment", () => mark(root, model.get("selected_segment")));
+  cleanup.onChange(model, "selected_segment", () => markSegment(root, model.get("selected_segment")));
   el.append(root);
   cleanup.add(() => root.remove());
   return () => cleanup.run();

@@ -242,7 +242,7 @@ describe("the round dashboard", () => {
   it("calls a segment by its name, and one for everyone Everyone", () => {
     const { el, model } = mount(round({ segments: [segment("S2", "browse_depth > 1.14", around(0.4, 0.1)), segment("S0", "everyone", around(0.1, 0.2))] }));
     model.arrive({ names: { S2: "Deep <b>browsers</b>" } });
-    const buttons = [...el.querySelectorAll("button.pick-name")].map((b) => b.textContent);
+    const buttons = [...el.querySelectorAll(".eff button.pick-name")].map((b) => b.textContent);
     expect(buttons).toEqual(["Deep <b>browsers</b>", "Everyone"]);
     expect(el.querySelector('[data-segment="S2"] .sid')?.textContent).toContain("S2, ");
     expect(el.querySelector('[data-segment="S0"] .pt-rule')).toBeNull();
@@ -347,6 +347,16 @@ describe("verdicts", () => {
     el.querySelectorAll<HTMLElement>(".verd .pt-name")[1]!.click();
     expect(model.get("selected_segment")).toBe("S1");
     expect(el.querySelectorAll("tr.sel")).toHaveLength(2);
+    expect(el.querySelector('.verd button[aria-pressed="true"]')?.textContent).toBe("S1");
+  });
+
+  it("of everyone selects nothing: there is no such segment", () => {
+    const { el, model } = mount(round());
+    const everyone = el.querySelectorAll<HTMLElement>(".verd .pt-name")[0]!;
+    everyone.click();
+    expect(everyone.tagName).toBe("SPAN");
+    expect(model.get("selected_segment")).toBeNull();
+    expect(model.saves).toBe(0);
   });
 
   it("shows a new name in its rows, and leaves all others as they are", () => {

@@ -4,12 +4,11 @@ import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { chip, definition } from "../shared/icons";
-import { CLAIM, type Names, sentence } from "../shared/rules";
+import { CLAIM, type Names, sentence, VERDICT } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
 import type { RoundView, VerdictView } from "../shared/schema/round_dashboard";
 import type { Interval, LampStatus, Verdict } from "../shared/schema/shared";
 import { type Column, section, stacked, table } from "../shared/table";
-import { VERDICT } from "./decision";
 
 const LOOK: Record<Verdict, LampStatus | ""> = { SHIP: "ok", CONTINUE: "", STOP: "bad" };
 /** More rows than this are folded away: everyone's verdicts stay in sight. */
@@ -28,6 +27,8 @@ export function verdicts(round: RoundView, names: Names, selected: () => string 
   const ends = round.verdicts.flatMap(({ lift }) => [lift.low, lift.high]);
   const scale = scaleOver([0, ...ends], 4);
   const digits = f.digitsFor(ends);
+  // Everyone is nothing that could be selected.
+  const known = new Set(round.segments.map((segment) => segment.id));
   const year = round.verdicts.some((v) => v.per_year !== null);
   const columns = (): Column[] => [
     { head: "Segment and arm", class: "c1" },
@@ -40,11 +41,14 @@ export function verdicts(round: RoundView, names: Names, selected: () => string 
   const [mean, bounds] = [(v: VerdictView) => f.signedMoney(v.lift.mean, round.currency, digits), (v: VerdictView) => f.signedRange(v.lift, digits)];
   const drawn = (v: VerdictView) =>
     glyph({ arm: v.arm, scale, zero: true, interval: v.lift, calibrated: round.is_calibrated, label: f.labelled(`${nameOf(v)}, ${v.arm.name}: ${VERDICT[v.verdict]}, lift ${mean(v)} ${bounds(v)}, ${v.claim}`, round) });
+  const name = (v: VerdictView) =>
+    known.has(v.segment)
+      ? h("button", { type: "button", class: "pt-name pick-name", "aria-pressed": String(v.segment === selected()) }, nameOf(v))
+      : h("span", { class: "pt-name" }, nameOf(v));
   const row = (v: VerdictView) => ({
-    id: v.segment,
-    class: `pick${v.segment === selected() ? " sel" : ""}`,
+    ...(known.has(v.segment) ? { segment: v.segment, class: `pick${v.segment === selected() ? " sel" : ""}` } : {}),
     cells: [
-      [h("span", { class: "pt-name" }, nameOf(v)), h("span", { class: "sub" }, armName(v.arm, v.arm.name)), reason(v)],
+      [name(v), h("span", { class: "sub" }, armName(v.arm, v.arm.name)), reason(v)],
       [chip(VERDICT[v.verdict], LOOK[v.verdict])],
       [drawn(v)],
       stacked(mean(v), bounds(v)),

@@ -56,6 +56,9 @@ class TreeWidget {
       }
     });
     this.#fold.addEventListener("click", () => this.#foldAll());
+    this.root.addEventListener("click", (event) => {
+      if (event.target instanceof Node && !this.#menu.contains(event.target)) this.#menu.open = false;
+    });
     this.#pane.addEventListener("click", (event) => this.#clicked(event));
     this.#rest.addEventListener("click", (event) => this.#clicked(event));
     this.root.addEventListener("keydown", (event) => this.#key(event));
@@ -396,6 +399,10 @@ class TreeWidget {
         entry("Tree as PNG", "export-png", async (made, name) => save(`${name}.png`, await pngBlob(made))),
       ),
     );
+    // It closes when somebody goes on elsewhere, by a key or by a click.
+    menu.addEventListener("focusout", (event) => {
+      if (event.relatedTarget instanceof Node && !menu.contains(event.relatedTarget)) menu.open = false;
+    });
     menu.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !menu.open) return;
       event.stopPropagation();

@@ -267,6 +267,19 @@ describe("what is shown", () => {
     expect(el.textContent).toContain("No round has run yet");
   });
 
+  it("closes its menu when somebody goes on elsewhere", () => {
+    shown();
+    const menu = button("export").closest("details")!;
+    menu.open = true;
+    all(".leaf")[0]!.click();
+    expect(menu.open).toBe(false);
+    menu.open = true;
+    button("export-svg").dispatchEvent(new FocusEvent("focusout", { bubbles: true, relatedTarget: button("export") }));
+    expect(menu.open).toBe(true);
+    button("export-svg").dispatchEvent(new FocusEvent("focusout", { bubbles: true, relatedTarget: button("search") }));
+    expect(menu.open).toBe(false);
+  });
+
   it("lets go of the model", () => {
     const model = shown();
     gone.abort();

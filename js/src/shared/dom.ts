@@ -52,3 +52,13 @@ export function setText(node: Node, text: string): void {
 export function keepKeys(root: HTMLElement): void {
   root.addEventListener("keydown", (event) => event.stopPropagation());
 }
+
+/** Whether a button waits. It stays where it is: one with the attribute "disabled" drops the focus of whoever has just pressed it. */
+export function setWaiting(button: HTMLElement, waits: boolean): void {
+  button.ariaDisabled = waits ? "true" : null;
+}
+
+/** Run something when a button is pressed, unless it waits. */
+export function onPress(button: HTMLElement, run: () => void): void {
+  button.addEventListener("click", () => button.ariaDisabled !== "true" && run());
+}

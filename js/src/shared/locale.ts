@@ -68,7 +68,12 @@ export function currencyAffix(): Affix {
   return affix("currency");
 }
 
+/** The decimal mark. Python reads what is typed by it. */
+export function decimal(): "." | "," {
+  return decimalMark("") === "," ? "," : ".";
+}
+
 /** What separates two numbers: a comma would be taken for a decimal mark where that is one. */
 export function separator(): string {
-  return decimalMark("") === "," ? "; " : ", ";
+  return decimal() === "," ? "; " : ", ";
 }

@@ -1,6 +1,9 @@
-// Rules and claims as people read them.
+// Rules, claims and verdicts as people read them.
 
 import { type Child, h } from "./dom";
+import type { Verdict } from "./schema/shared";
+
+export const VERDICT: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Keep testing", STOP: "Stop" };
 
 function pretty(rule: string): string {
   return rule.replaceAll("<=", "≤").replaceAll(" == ", " is ");

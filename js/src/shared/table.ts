@@ -12,7 +12,10 @@ export interface Column {
 export interface Row {
   cells: Child[][];
   class?: string | undefined;
-  id?: string;
+  /** The segment that it is about, if it can be selected. */
+  segment?: string | undefined;
+  /** The round that it opens. */
+  round?: number | undefined;
 }
 
 export function table(name: string, caption: string, columns: readonly Column[], rows: readonly (Row | string)[]): HTMLTableElement {
@@ -38,7 +41,7 @@ export function rowNode(row: Row | string, columns: readonly Column[]): HTMLElem
   }
   return h(
     "tr",
-    { class: row.class, role: "row", "data-segment": row.id },
+    { class: row.class, role: "row", "data-segment": row.segment, "data-round": row.round },
     ...row.cells.map((cell, i) => {
       const kind = (columns[i]?.class ?? "").split(" ").filter((c) => c === "num" || c === "g");
       return h("td", { role: "cell", class: kind.join(" ") || undefined }, ...cell);
@@ -59,4 +62,13 @@ export function section(title: string, meta: string, ...content: Child[]): HTMLE
     h("div", { class: "pt-sec-head" }, h("h3", { class: "pt-h" }, title), h("span", { class: "pt-meta" }, meta)),
     ...content,
   );
+}
+
+/** Mark the rows of the selected segment without drawing anything anew, so that focus stays where it is. */
+export function markSegment(root: HTMLElement, selected: string | null): void {
+  for (const row of root.querySelectorAll<HTMLElement>("tr[data-segment]")) {
+    const chosen = row.dataset["segment"] === selected;
+    row.classList.toggle("sel", chosen);
+    row.querySelector("button")?.setAttribute("aria-pressed", String(chosen));
+  }
 }

@@ -11,6 +11,7 @@ from pytyche_lab.widgets.schema import (
     console,
     fit_progress,
     round_dashboard,
+    segment_chart,
     segment_tree,
     shared,
 )
@@ -23,6 +24,7 @@ _FILES: dict[str, tuple[ModuleType, tuple[Any, ...]]] = {
     "shared": (shared, ()),
     "fit_progress": (fit_progress, (fit_progress.FitProgressTraits,)),
     "round_dashboard": (round_dashboard, (round_dashboard.RoundDashboardTraits,)),
+    "segment_chart": (segment_chart, (segment_chart.SegmentChartTraits,)),
     "segment_tree": (segment_tree, (segment_tree.SegmentTreeTraits,)),
     "cell_plan": (cell_plan, (cell_plan.CellPlanTraits,)),
     "cockpit": (cockpit, (cockpit.CockpitTraits,)),
