@@ -70,7 +70,13 @@ def main(notebooks: Sequence[str]) -> None:
 
 def environment(place: Path) -> dict[str, str]:
     """Variables for a clean environment: its own PATH, home and Jupyter folders."""
-    kept = ("PYTYCHE_HILLSTROM", "PYTYCHE_SOCIAL_PRESSURE", "JAX_COMPILATION_CACHE_DIR", "LANG")
+    kept = (
+        "PYTYCHE_HILLSTROM",
+        "PYTYCHE_SOCIAL_PRESSURE",
+        "JAX_COMPILATION_CACHE_DIR",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+        "LANG",
+    )
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "PATH": str(place / "venv/bin"),
         "HOME": str(place),
