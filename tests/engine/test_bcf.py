@@ -204,7 +204,7 @@ def test_any_number_of_arms(n_arms):
 
 
 def test_orders_of_one_price_and_an_arm_without_orders_are_survived():
-    observations = trial(rates=(0.35, 0.35, 0.0))  # compiled with the hurdle's shape
+    observations = trial(n=500, rates=(0.2, 0.2, 0.0))
     flat = replace(observations, revenue=np.where(observations.revenue > 0, 10.0, 0.0))
     draws = fit(flat, settings=QUICK, seed=1).effects(flat.features)
     assert np.isfinite(draws.rpv).all()
