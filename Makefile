@@ -25,8 +25,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 STAMPS := .venv/stamps
 
-# JAX compiles once, not once a run.
+# JAX compiles once, not once a run, nor once a process: small programs are kept too.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 # A test run must not depend on what else this machine has learnt.
 export PYTHONHASHSEED := 0
 # Tests run side by side, but not so many that their fits fill the memory.
@@ -93,7 +94,7 @@ test-js: setup
 
 test-python: setup
 	@echo "== engine, lab, server and trust tests"; $(BIN)/python tests/engine/databases.py
-	@$(BIN)/pytest -q $(SIDE_BY_SIDE) --dist worksteal tests/engine tests/lab tests/server tests/trust
+	@$(BIN)/pytest -q $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder tests/engine tests/lab tests/server tests/trust
 
 # Small rounds: the notebooks read this for the size of their first one. Their registry is their own.
 test-notebooks: setup

@@ -1,9 +1,10 @@
 """What a stranger installs: sizes, import time, what is documented, minutes to the first round.
 
-python benchmarks/bench_release.py [files|start|docstrings|clone ...]
+python benchmarks/bench_release.py [files|start|docstrings|wheel|clone ...]
 
-``clone`` clones this commit, sets it up and plays the demo, all anew: run it on a machine that
-does nothing else. Without arguments everything but it is measured.
+``wheel`` runs every notebook, small, from the installed wheel. ``clone`` clones this commit, sets
+it up and plays the demo, all anew: run it on a machine that does nothing else. Without arguments
+everything but these two is measured.
 """
 
 import ast
@@ -86,6 +87,18 @@ def _public(node: ast.AST) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionD
                 yield from _public(child)
 
 
+def wheel() -> list[Figure]:
+    names = [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    ran = 0
+    command = [sys.executable, "-u", str(ROOT / "tests/wheel/try_wheel.py"), *names]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            ran += ": ran in " in line
+    what = "notebooks that run from the installed wheel, outside the checkout, without Node"
+    return [Figure("wheel-notebooks", what, ran, len(names), "higher")]
+
+
 def clone() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "pytyche-lab"
@@ -104,10 +117,16 @@ def clone() -> list[Figure]:
     ]  # fmt: skip
 
 
-PARTS = {"files": files, "start": start, "docstrings": docstrings, "clone": clone}
+PARTS = {
+    "files": files,
+    "start": start,
+    "docstrings": docstrings,
+    "wheel": wheel,
+    "clone": clone,
+}
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or [part for part in PARTS if part != "clone"]:
+    for name in sys.argv[1:] or [part for part in PARTS if part not in ("wheel", "clone")]:
         print(f"== {name}", flush=True)
         found = PARTS[name]()
         for figure in found:

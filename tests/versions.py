@@ -79,7 +79,8 @@ def pins(what: str) -> list[str]:
 def run(what: str, python: str, *, keep: bool) -> bool | None:
     """Whether the fast part passes with these versions; None where there is no such Python."""
     interpreter = shutil.which(f"python{python}")
-    if interpreter is None:
+    # A name on the PATH may stand for one that is not chosen, as pyenv's do.
+    if interpreter is None or subprocess.run([interpreter, "-V"], check=False).returncode:
         print(f"versions: Python {python} is not installed here; {what} was NOT run on it")
         return None
     place = PLACE / f"{what}-{python}"

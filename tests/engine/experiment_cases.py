@@ -1,4 +1,4 @@
-"""Tiny experiments: every round of theirs has the same compiled shape, so they compile once."""
+"""Tiny experiments: up to 128 visitors have one compiled shape, so they compile once."""
 
 import functools
 import warnings

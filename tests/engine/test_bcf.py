@@ -106,19 +106,21 @@ def _chain(observations, settings=QUICK, seed=0):
 
 
 def test_cutting_a_run_into_chunks_changes_no_draw():
+    # Ten draws in every call, as fits have them: how many is part of what is compiled.
     key, state = _chain(trial())
-    _, whole = run_chunk(key, state, 20, 2)
+    _, whole = run_chunk(key, state, 10, 4)
     key, state = _chain(trial())
     state, _ = run_chunk(key, state, 10, 2)
     _, second = run_chunk(key, state, 10, 2)
+    # Iterations 24, 28, ..., 40 of either.
     whole, second = draws_of_trace(whole, 0), draws_of_trace(second, 0)
-    np.testing.assert_array_equal(whole.arm_effect[10:], second.arm_effect)
-    np.testing.assert_array_equal(whole.mu_leaf[10:], second.mu_leaf)
+    np.testing.assert_array_equal(whole.arm_effect[5:], second.arm_effect[1::2])
+    np.testing.assert_array_equal(whole.mu_leaf[5:], second.mu_leaf[1::2])
 
 
 def test_residuals_are_what_trees_and_scalars_leave():
     key, state = _chain(trial())
-    state, _ = run_chunk(key, state, 50, 6)
+    state, _ = run_chunk(key, state, 10, 30)
     arm = np.asarray(state.arm)
     rows = np.arange(len(arm))
     mu = _forest_values(state.X, state.mu.var_tree, state.mu.split_tree, state.mu.leaf_tree)[0]

@@ -35,8 +35,8 @@ from pytyche_engine.sources.templates import SURFACES, TEMPLATES
 SWEEP = import_module("pytyche_engine.calibration.sweep")
 """The module, which its package's function of the same name hides."""
 
-DESIGN = SweepDesign(
-    64, 2, conversion_rate=0.4, n_nuisance=1, min_segment_share=0.2, max_segment_depth=1,
+DESIGN = SweepDesign(  # with as many arms as the experiments of other tests: compiled once
+    64, 3, conversion_rate=0.4, n_nuisance=1, min_segment_share=0.2, max_segment_depth=1,
     settings=SETTINGS,
 )  # fmt: skip
 TWO_SCENARIOS = (Scenario("constant", 0.5), Scenario("reversal", 1.0))
@@ -182,7 +182,7 @@ def test_events_count_the_fits(client):
     job.result()
     assert job.latest is not None
     assert (job.latest.iteration, job.latest.total_iterations) == (4, 4)
-    assert (job.latest.n_visitors, job.latest.n_arms) == (64, 2)
+    assert (job.latest.n_visitors, job.latest.n_arms) == (64, 3)
 
 
 def wait_and_echo(value):

@@ -5,6 +5,9 @@ import pytest
 from trials import trial
 
 from pytyche_engine.bcf import Settings, fit
+from pytyche_engine.bcf.checkpoint import Checkpoints
+from pytyche_engine.contracts.errors import FitCancelled
+from pytyche_engine.jobs import Control
 
 # Sizes that no other test has: what is compiled here, no test before it compiled.
 TINY = Settings(num_trees_mu=7, num_trees_tau=3, num_warm_up=20, min_draws=10, max_draws=10, thin=2)
@@ -30,3 +33,14 @@ def test_a_second_fit_of_like_size_compiles_nothing(compiled):
     compiled.clear()
     fit(trial(n=606, seed=5), settings=TINY, seed=2)
     assert compiled == []
+
+
+def test_a_fit_that_goes_on_compiles_nothing(compiled, tmp_path):
+    control = Control(lambda event: control.cancel() if event.iteration else None)
+    kept = Checkpoints(tmp_path, seconds=0)
+    with pytest.raises(FitCancelled):
+        fit(trial(n=600), settings=TINY, seed=1, control=control, checkpoints=kept)
+    assert list(tmp_path.glob("chain-*.npz"))
+    compiled.clear()
+    fit(trial(n=600), settings=TINY, seed=1, checkpoints=Checkpoints(tmp_path, seconds=0))
+    assert not [name for name in compiled if "run_mcmc" in name]

@@ -26,7 +26,7 @@ from pytyche_engine.bcf.start import Encoded, cold_start, init_state
 from pytyche_engine.bcf.state import HurdleState, LatentScale
 from pytyche_engine.contracts.errors import FitError
 
-VISITORS = 1000
+VISITORS = 600  # alone, the shape of the other tests of fits
 SETTINGS = Settings(
     num_trees_mu=10, num_trees_tau=5, num_warm_up=100, min_draws=400, max_draws=400, thin=2
 )

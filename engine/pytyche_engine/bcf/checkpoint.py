@@ -121,9 +121,10 @@ def _restored(fresh: Chain, iterations: int, arrays: Mapping[str, np.ndarray]) -
     for mine, its in zip(leaves, kept, strict=True):
         if (mine.shape, mine.dtype) != (its.shape, its.dtype):
             raise ValueError(f"an array of shape {its.shape} where {mine.shape} belongs")
-    state = jax.tree.unflatten(
-        shape, [jax.device_put(its, mine.sharding) for mine, its in zip(leaves, kept, strict=True)]
-    )
+    # An array that was put on a device by name is another type to the compiler: only where the
+    # fresh one was, or a fit that goes on compiles everything again.
+    places = [mine.sharding if mine.committed else None for mine in leaves]
+    state = jax.tree.unflatten(shape, jax.device_put(kept, places))
     chain = replace(fresh, state=state, iterations=iterations)
     if "lifts" not in arrays:
         return chain

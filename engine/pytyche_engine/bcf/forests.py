@@ -32,12 +32,14 @@ from pytyche_engine.bcf.bartz_adapter import (
     complete_ratio,
     propose_moves,
 )
-from pytyche_engine.bcf.layout import SMALLEST_BLOCK
 from pytyche_engine.bcf.leaf_sums import list_leaves, sum_by_leaf
 from pytyche_engine.bcf.state import ForestGroup, HurdleState
 
 Resid = tuple[Float32[Array, " rows"], ...]
 """Per channel, the target less everything fitted."""
+
+_ROWS_OF_A_BYTE = 32
+"""So many are counted in a byte, which holds them; rows are padded to a multiple of it."""
 
 
 def propose(key: Key[Array, ""], state: HurdleState) -> tuple[Moves, Moves]:
@@ -159,7 +161,7 @@ def _arms_of_groups(n_groups: int, n_arms: int) -> list[range]:
 @jax.jit
 def _count(which: Bool[Array, "trees rows"]) -> Int32[Array, " trees"]:
     """How many rows, added up in bytes first: 32 rows fit in one, and so many fit in a word."""
-    by_byte = which.reshape(len(which), SMALLEST_BLOCK, -1).astype(jnp.uint8)
+    by_byte = which.reshape(len(which), _ROWS_OF_A_BYTE, -1).astype(jnp.uint8)
     return by_byte.sum(1, dtype=jnp.uint8).astype(jnp.int32).sum(1)
 
 

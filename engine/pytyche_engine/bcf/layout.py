@@ -10,7 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
-SMALLEST_BLOCK = 32
+SMALLEST_BLOCK = 128
+"""Rows are padded to a multiple of this: any 128 visitors or fewer share one compiled shape.
+
+At such sizes a sweep is all overhead, and padding costs little; compiling takes half a minute.
+"""
 
 COLUMN_BUCKET = 8
 """Columns are padded to a multiple of this."""

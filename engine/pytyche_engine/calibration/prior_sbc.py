@@ -59,7 +59,7 @@ class SbcDesign:
     """A tiny trial: small enough that hundreds of fits take a minute.
 
     Attributes:
-        n_per_arm: visitors of each arm; at most 32, so that every data set shares one
+        n_per_arm: visitors of each arm; 128 in all at most, so that every data set shares one
             compiled shape whatever converts.
         n_arms: K.
     """
