@@ -95,15 +95,18 @@ def test_a_long_fit_goes_on_past_its_fewest_draws(tmp_path, chunks, monkeypatch)
 
 
 def test_other_data_seeds_and_settings_start_anew(tmp_path, chunks):
-    for data, settings, seed in (
-        (trial(seed=5), QUICK, 1),
-        (trial(), QUICK, 2),
-        (trial(), replace(QUICK, mu_scale=0.9), 1),
+    for name, data, settings, seed in (
+        ("data", trial(seed=5), QUICK, 1),
+        ("seed", trial(), QUICK, 2),
+        ("settings", trial(), replace(QUICK, mu_scale=0.9), 1),
     ):
-        kill(chunks, 12, Checkpoints(tmp_path, seconds=0))
+        folder = (
+            tmp_path / name
+        )  # its own: a fit killed before would go on, and may be near its end
+        kill(chunks, 12, Checkpoints(folder, seconds=0))
         alone = fit(data, settings=settings, seed=seed)
         needed, chunks.run = chunks.run, 0
-        beside = fit(data, settings=settings, seed=seed, checkpoints=Checkpoints(tmp_path))
+        beside = fit(data, settings=settings, seed=seed, checkpoints=Checkpoints(folder))
         assert chunks.run == needed
         assert same_draws(beside, alone)
 
