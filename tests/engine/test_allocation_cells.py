@@ -246,7 +246,7 @@ def test_without_a_next_round_or_visitors_shares_only():
 # In an experiment
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_an_experiment_takes_such_cells_and_its_allocation_rule(tmp_path):
     path = tmp_path / "promo"
     exp = experiment(allocation="exploration_sampling", path=path)

@@ -15,7 +15,7 @@ from pytyche_engine.bcf.chain import run_chunk
 from pytyche_engine.bcf.draws import _forest_values, draws_of_trace
 from pytyche_engine.bcf.encoding import learn_encoding
 from pytyche_engine.bcf.start import Encoded, cold_start, init_state
-from pytyche_engine.bcf.state import LatentScale
+from pytyche_engine.bcf.state import MOST_TIMES, LatentScale
 from pytyche_engine.calibration import ecdf_band_level, prior_sbc_ranks
 from pytyche_engine.calibration.prior_sbc import QUANTITIES, SMALL_SETTINGS
 from pytyche_engine.contracts.errors import DataError, FitCancelled
@@ -204,11 +204,20 @@ def test_any_number_of_arms(n_arms):
 
 
 def test_orders_of_one_price_and_an_arm_without_orders_are_survived():
-    observations = trial(n=500, rates=(0.2, 0.2, 0.0))
+    observations = trial(rates=(0.35, 0.35, 0.0))  # compiled with the hurdle's shape
     flat = replace(observations, revenue=np.where(observations.revenue > 0, 10.0, 0.0))
     draws = fit(flat, settings=QUICK, seed=1).effects(flat.features)
     assert np.isfinite(draws.rpv).all()
     assert draws.rpv[:, 0, 2].mean() < draws.rpv[:, 0, 0].mean()
+
+
+def test_an_arm_without_orders_is_given_no_astronomic_mean():
+    # Without a bound this posterior has a draw of 6e10 dollars a visitor.
+    observations = trial(rates=(0.05, 0.05, 0.0))
+    draws = fit(observations, settings=QUICK, seed=1).effects(observations.features)
+    empty = draws.rpv[..., 2]
+    assert empty.max() <= MOST_TIMES * observations.revenue.max()
+    assert empty.mean() < draws.rpv[..., 0].mean()
 
 
 def test_constant_effects_collapse_and_a_split_effect_is_found():

@@ -124,7 +124,7 @@ def test_an_edit_that_cannot_be_kept_is_made_all_the_same(edited, monkeypatch):
     assert edited.draft.plan.cells[0].weight == 0.2
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_round_that_is_finished_ends_its_draft(edited):
     quietly(next, edited)
     assert not (edited.folder / "draft.json").exists()

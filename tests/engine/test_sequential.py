@@ -54,7 +54,7 @@ from pytyche_engine.experiment import fit_round as loop
 from pytyche_engine.experiment.intake import read_served
 from pytyche_engine.jobs import Job, JobState, Stage
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 SOON = 1.0
 LONG = replace(SETTINGS, min_draws=600, max_draws=600)

@@ -48,7 +48,7 @@ from pytyche_engine.store.files import sha256
 from pytyche_engine.store.folder import ExperimentFolder
 from pytyche_engine.store.observations_file import read_observations, write_observations
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def test_everything_extreme_at_once_and_no_effect_anywhere_ships_nothing():
 
 
 def test_amounts_from_a_thousandth_to_a_billion_are_refused_in_words():
-    # A log-normal of that spread has no mean that a float32 holds.
+    # A log-normal of that spread has a mean of which the data have seen nothing.
     exp = sequential_experiment(schedule=[N], treatments=ARMS, settings=SETTINGS)
     with pytest.raises(FitError, match="one unit in all rows"):
         quietly(exp.observe, wide())

@@ -120,7 +120,7 @@ def evaluate(
     conversion, severity = _evaluate(
         {f.name: getattr(draws, f.name) for f in fields(HurdleTrace)},
         X,
-        np.array([scale.offset, scale.centre, scale.scale], dtype=np.float32),
+        np.array([scale.offset, scale.centre, scale.scale, scale.most], dtype=np.float32),
         channels=channels,
     )
     return Surfaces(np.asarray(conversion), np.asarray(severity))
@@ -130,11 +130,11 @@ def evaluate(
 def _evaluate(
     draws: dict[str, Array],
     X: UInt8[Array, "p n"],
-    scale: Float32[Array, " 3"],
+    scale: Float32[Array, " 4"],
     *,
     channels: tuple[Channel, ...],
 ) -> tuple[Float32[Array, "draws arms n"], Float32[Array, "draws arms n"]]:
-    offset, centre, spread = scale
+    offset, centre, spread, most = scale
     K = draws["arm_effect"].shape[-1]
 
     def one_draw(d: dict[str, Array]) -> tuple[Array, Array]:
@@ -151,7 +151,8 @@ def _evaluate(
             if channel == "conversion":
                 conversion = ndtr(offset + latent[:, c])
             else:
-                severity = jnp.exp(centre + spread * latent[:, c] + 0.5 * spread**2 * d["sigma2"])
+                logs = centre + spread * latent[:, c] + 0.5 * spread**2 * d["sigma2"]
+                severity = jnp.exp(jnp.minimum(logs, most))
         return conversion, severity
 
     return lax.map(one_draw, draws)

@@ -12,6 +12,7 @@ expansion). A channel is one of the two equations; binary
 outcomes use the first alone, continuous ones the second alone.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from scipy.special import ndtri
 
 from pytyche_engine.bcf.bartz_adapter import Module, StepConfig, field
 from pytyche_engine.bcf.layout import RowLayout
+from pytyche_engine.contracts.errors import FitError
 from pytyche_engine.contracts.observations import Outcome
 
 Channel = Literal["conversion", "severity"]
@@ -129,6 +131,18 @@ class HurdleState(Module):
         return lax.psum(part, "data") if self.config.data_sharded else part
 
 
+MOST_TIMES = 3.0
+"""No draw's mean revenue of converters is over this many times the largest revenue in the data.
+
+Of an arm that nobody spent anything under, the data say nothing of what converters spend. The prior
+of its effect has heavy tails on the log scale, so that one draw in hundreds would be astronomic and
+would carry the posterior mean with it. Elsewhere the bound is never met.
+"""
+
+_NO_MEAN = 1e6
+"""A log-normal whose mean is over so many times the largest revenue seen has none to speak of."""
+
+
 @dataclass(frozen=True, eq=False)
 class LatentScale:
     """How latent units become probabilities and money.
@@ -137,23 +151,36 @@ class LatentScale:
         offset: probit of the conversion rate of the data.
         centre: mean of converters' log revenue.
         scale: its standard deviation.
+        most: log of the largest mean revenue of converters that is believed; see `MOST_TIMES`.
     """
 
     offset: float
     centre: float
     scale: float
+    most: float = math.inf
 
     @classmethod
     def of(cls, revenue: Any) -> "LatentScale":
-        """Learn the scale from revenue. Works with any currency unit."""
+        """Learn the scale from revenue. Works with any currency unit.
+
+        Raises:
+            FitError: if amounts differ by so many powers of ten that they have no mean.
+        """
         positive = revenue[revenue > 0]
         # Half a visitor is added on each side so that rates of 0 and 1 stay finite.
         rate = (len(positive) + 0.5) / (len(revenue) + 1.0)
         logs = np.log(positive) if len(positive) else np.zeros(1)
         spread = float(logs.std())
+        if logs.mean() + spread**2 / 2 > logs.max() + math.log(_NO_MEAN):
+            raise FitError(
+                f"Revenue goes from {positive.min():.3g} to {positive.max():.3g}. Amounts that "
+                "differ by so many powers of ten have no mean that could be estimated. Check that "
+                "revenue has one unit in all rows."
+            )
         return cls(
             offset=float(ndtri(rate)),
             centre=float(logs.mean()),
             # One converter, or one price for all: any positive scale will do.
             scale=spread if spread > 1e-6 else 1.0,
+            most=float(logs.max()) + math.log(MOST_TIMES),
         )

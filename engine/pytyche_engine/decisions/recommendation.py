@@ -244,9 +244,8 @@ def _finite_rpv(draws: GroupDraws, group: int) -> Float[np.ndarray, "draws arms"
     if not (np.isfinite(rpv).all() and rpv[:, 0].mean() > 0):
         raise FitError(
             f"The posterior RPV of '{draws.groups[group]}' is not finite, or zero under control, "
-            "so nothing can be decided on it. Check that the group has visitors, that revenue "
-            "has one unit in all rows (amounts that differ by many powers of ten have no mean), "
-            "and look at the convergence of the fit."
+            "so nothing can be decided on it. Check that the group has visitors and that anybody "
+            "spent anything under control, and look at the convergence of the fit."
         )
     return rpv
 
