@@ -13,11 +13,10 @@ from pytyche_lab.viz import palette
 from pytyche_lab.viz.cells import ROLE_COLOURS
 from pytyche_lab.viz.figure import Stacked, stacked
 from pytyche_lab.viz.intervals import arm_colour
-from pytyche_lab.viz.segment_rows import about_segments, segment_rows, width_of
+from pytyche_lab.viz.segment_rows import about_segments, row_labels, segment_rows, width_of
 
 _RULE_WIDTH = 44
 _LEAF = 38
-_LINE_HEIGHT = 14
 
 
 def plot_evolution(rounds: Sequence[Round]) -> Stacked:
@@ -73,20 +72,7 @@ def _panel(data: pd.DataFrame, done: Round, arms: Sequence[str]) -> alt.HConcatC
             title=f"Round {number}, {len(done.observations):,} visitors",
         )
     )
-    lines = max((row.count("\n") + 1 for row in leaves["row"]), default=1)
-    leaf = alt.Y(
-        "row:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(
-            labelExpr="split(datum.label, '\\n')",
-            labelLimit=320,
-            labelLineHeight=_LINE_HEIGHT,
-            labelOffset=-_LINE_HEIGHT * (lines - 1) / 2,
-            zindex=1,
-        ),
-        scale=alt.Scale(padding=0.3),
-    )
+    leaf = row_labels("row", leaves["row"], padding=0.3)
     shares = (
         alt.Chart()
         .mark_bar()

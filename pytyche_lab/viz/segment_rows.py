@@ -10,6 +10,9 @@ from pytyche_engine.contracts.rules import Rule
 ROLE = "segment"
 """What a row is called in the picture; its label there is the segment's id."""
 
+LINE_HEIGHT = 15
+"""Height of a line of a label, pixels."""
+
 _LETTER = 6.2
 """Width of a letter of 12 px, pixels; rather small, as what is wider widens the picture."""
 
@@ -40,6 +43,34 @@ def segment_rows(
         color=alt.value("transparent"),
         description=alt.Description("segment:N"),
         **encoding,
+    )
+
+
+def label_lines(labels: Iterable[str]) -> int:
+    """How many lines the longest label has."""
+    return max((label.count("\n") + 1 for label in labels), default=1)
+
+
+def row_labels(column: str, labels: Iterable[str], padding: float) -> alt.Y:
+    """The axis of rows whose labels may have several lines, centred on their marks.
+
+    Args:
+        column: where the labels are.
+        labels: what they are.
+        padding: between rows, as a share of one.
+    """
+    return alt.Y(
+        f"{column}:N",
+        sort=None,
+        title=None,
+        axis=alt.Axis(
+            labelExpr="split(datum.label, '\\n')",
+            labelLimit=320,
+            labelLineHeight=LINE_HEIGHT,
+            labelOffset=-LINE_HEIGHT * (label_lines(labels) - 1) / 2,
+            zindex=1,
+        ),
+        scale=alt.Scale(padding=padding),
     )
 
 

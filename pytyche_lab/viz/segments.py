@@ -10,10 +10,16 @@ from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.money import probability, signed
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
-from pytyche_lab.viz.segment_rows import about_segments, segment_rows, width_of
+from pytyche_lab.viz.segment_rows import (
+    LINE_HEIGHT,
+    about_segments,
+    label_lines,
+    row_labels,
+    segment_rows,
+    width_of,
+)
 
 _RULE_WIDTH = 38
-_LINE_HEIGHT = 15
 _WIDTH = 400
 """Narrower than other charts: rules and numbers beside it have to fit into a cell's output."""
 _NUMBERS_AT = _WIDTH + 12
@@ -44,21 +50,8 @@ def plot_segment_intervals(
     converged = all(s.converged for s in segments)
     if not converged:
         label += ", unconverged"
-    lines = max((name.count("\n") + 1 for name in data["name"]), default=1)
-    row_height = _LINE_HEIGHT * lines + 14
-    place = alt.Y(
-        "name:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(
-            labelExpr="split(datum.label, '\\n')",
-            labelLimit=320,
-            labelLineHeight=_LINE_HEIGHT,
-            labelOffset=-_LINE_HEIGHT * (lines - 1) / 2,
-            zindex=1,
-        ),
-        scale=alt.Scale(padding=0.5),
-    )
+    row_height = LINE_HEIGHT * label_lines(data["name"]) + 14
+    place = row_labels("name", data["name"], padding=0.5)
     colour = alt.Color(
         "arm:N",
         scale=alt.Scale(domain=arms, range=[palette.arm_colour(i) for i in range(len(arms))]),
