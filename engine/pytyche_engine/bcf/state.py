@@ -136,7 +136,7 @@ MOST_TIMES = 3.0
 
 Of an arm that nobody spent anything under, the data say nothing of what converters spend. The prior
 of its effect has heavy tails on the log scale, so that one draw in hundreds would be astronomic and
-would carry the posterior mean with it. Elsewhere the bound is never met.
+would carry the posterior mean with it. Where every arm has orders it should hardly ever be met.
 """
 
 _NO_MEAN = 1e6
