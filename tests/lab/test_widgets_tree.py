@@ -106,6 +106,19 @@ def test_messages_reach_the_experiment_and_refusals_come_back(monkeypatch):
     ]
 
 
+def test_an_error_that_nobody_foresaw_is_answered_too(monkeypatch):
+    def full(*_asked):
+        raise OSError("No space left on device")
+
+    book = SimpleNamespace(rename=full, followed=())
+    tree = SegmentTree([finished_round()], experiment=SimpleNamespace(segments=book))
+    answers = []
+    monkeypatch.setattr(tree, "send", answers.append)
+    with pytest.raises(OSError, match="No space"):
+        tree._on_message(tree, {"kind": "rename", "segment": "S1", "name": "x", "ask": "a-1"}, [])
+    assert answers == [{"answer": "a-1", "error": "OSError: No space left on device"}]
+
+
 def with_rounds(*rounds: Round) -> SequentialExperiment:
     """An experiment that has these rounds, without a fit."""
     exp = lab_experiment(schedule=(2000, 4000), treatments=ARMS, progress=False, name="promo")
