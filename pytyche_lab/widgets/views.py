@@ -15,6 +15,7 @@ from pytyche_lab.widgets.cell_plan import CellPlan
 from pytyche_lab.widgets.cockpit import Cockpit
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.round_dashboard import RoundDashboard
+from pytyche_lab.widgets.round_snapshot import shown_segments
 from pytyche_lab.widgets.segment_chart import SegmentChart
 from pytyche_lab.widgets.segment_tree import SegmentTree
 
@@ -94,11 +95,7 @@ class Views(t.HasTraits):
         known = {
             (segment.id, str(segment.rule))
             for finished in self.experiment.history
-            for segment in (
-                finished.analysis.everyone,
-                *finished.analysis.search.segments,
-                *finished.analysis.registered,
-            )
+            for segment in shown_segments(finished)
         }
         return known.issuperset(rules)
 

@@ -18,7 +18,7 @@ from pytyche_lab.ending import is_unconverged
 from pytyche_lab.viz import plot_segment_intervals
 from pytyche_lab.widgets import RoundDashboard
 from pytyche_lab.widgets.fit_progress import progress_view
-from pytyche_lab.widgets.snapshots import history_view, round_view
+from pytyche_lab.widgets.round_snapshot import history_view, round_view
 
 
 def a_round(converged: bool, *, one_segment: bool = False) -> Round:

@@ -129,8 +129,7 @@ def test_the_calibration_artifacts_are_read_as_they_are():
             "error": [0.01],
         }
     )
-    held = SimpleNamespace(calibration=(SimpleNamespace(name="shop", coverage=coverage),))
-    found = coverage_views(held)
+    found = coverage_views([SimpleNamespace(name="shop", coverage=coverage)])
     assert found[0]["before"] == 0.71
     assert fits(found[0], CoverageView)
-    assert coverage_views(SimpleNamespace()) == []
+    assert coverage_views([]) == []

@@ -18,6 +18,7 @@ from pytyche_lab.widgets import (
     SegmentTree,
 )
 from pytyche_lab.widgets.fit_progress import progress_view
+from pytyche_lab.widgets.round_snapshot import history_view, round_view
 from pytyche_lab.widgets.schema.cell_plan import CellPlanTraits
 from pytyche_lab.widgets.schema.cockpit import CockpitTraits
 from pytyche_lab.widgets.schema.console import ConsoleTraits
@@ -30,7 +31,6 @@ from pytyche_lab.widgets.schema.round_dashboard import (
 from pytyche_lab.widgets.schema.segment_chart import SegmentChartTraits
 from pytyche_lab.widgets.schema.segment_tree import SegmentTreeTraits
 from pytyche_lab.widgets.schema.typescript import files, literals
-from pytyche_lab.widgets.snapshots import history_view, round_view
 
 TYPESCRIPT = Path(__file__).parents[2] / "js/src/shared/schema"
 
