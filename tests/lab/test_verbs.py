@@ -48,6 +48,9 @@ def test_views_and_history(magics: Any) -> None:
     assert magics.pytyche("lab promo") is magics.experiments["promo"].lab()
     assert isinstance(magics.pytyche("tree promo"), SegmentTree)
     assert "round 2" in repr(magics.pytyche("history promo"))
+    assert magics.pytyche("show promo --round 1").round["number"] == 1
+    with pytest.raises(UsageError, match="rounds 1 to 2, not 4"):
+        magics.pytyche("show promo --round 4")
 
 
 def test_a_round_whose_kernel_ended_goes_on(magics: Any, monkeypatch: pytest.MonkeyPatch) -> None:
