@@ -39,12 +39,16 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
         if isinstance(cell.policy, TreePolicy)
         for route in cell.policy.routes
     }
+
+    def shares_of(s: Segment) -> Mapping[str, float]:
+        return routes.get(s.id, {s.recommended_arm: 1.0})
+
     questions, order, depth = _placed(rule_tree([s.rule for s in segments]))
     bar_from = depth * _LEVEL + 20
     leaves = []
     for y, index in enumerate(order):
         s = segments[index]
-        shares = routes.get(s.id, {s.recommended_arm: 1.0})
+        shares = shares_of(s)
         start = 0.0
         for arm in arms:
             share = shares.get(arm, 0.0)
@@ -133,9 +137,7 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
     said = {
         s.id: f"{s.label} ({s.rule}; {s.population_share:.0%} of visitors): "
         + ", ".join(
-            f"{arm} {share:.0%}"
-            for arm in arms
-            if (share := routes.get(s.id, {s.recommended_arm: 1.0}).get(arm, 0.0)) > 0
+            f"{arm} {share:.0%}" for arm in arms if (share := shares_of(s).get(arm, 0.0)) > 0
         )
         for s in (segments[i] for i in order)
     }
