@@ -107,9 +107,10 @@ def _cells(done: Round) -> list[dict[str, object]]:
 
 
 def _routes(done: Round) -> list[Route]:
-    """What each segment was sent."""
+    """What Optimized sent each segment."""
     trees = (c.policy for c in done.plan.cells if isinstance(c.policy, TreePolicy))
-    return [route for tree in trees for route in tree.routes]
+    # A copy that an operator made of it has the same segments, and stands before it.
+    return list({route.segment: route for tree in trees for route in tree.routes}.values())
 
 
 def _segments_sent(rounds: Sequence[Round]) -> list[tuple[str, Rule, str]]:
