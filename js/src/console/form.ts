@@ -31,7 +31,7 @@ interface VariantFields {
   weight: string;
 }
 
-function labelled(label: string, field: HTMLElement, help?: string): HTMLElement {
+function withLabel(label: string, field: HTMLElement, help?: string): HTMLElement {
   return h("label", { class: "pt-field" }, h("span", { class: "pt-label" }, label), field, ...(help ? [h("span", { class: "pt-help" }, help)] : []));
 }
 
@@ -249,11 +249,11 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
       h(
         "div",
         { class: "fl1" },
-        labelled("Name", name),
-        labelled("Hypothesis", hypothesis, "What you expect to see, and why."),
-        h("div", { class: "two2" }, labelled("Metric", metric), h("div", { class: "pt-field" }, h("span", { class: "pt-label" }, "Bandit mode"), h("div", { class: "pt-row sr" }, toggle, banditHelp))),
-        h("div", { class: "two2" }, labelled("Planned visitors", planned), h("p", { class: "pt-help ph" }, "The classical p-value is valid at this end, and only there. The sequential test needs none.")),
-        h("div", { class: "two2" }, labelled("Control's rate now, %", baseline), finds),
+        withLabel("Name", name),
+        withLabel("Hypothesis", hypothesis, "What you expect to see, and why."),
+        h("div", { class: "two2" }, withLabel("Metric", metric), h("div", { class: "pt-field" }, h("span", { class: "pt-label" }, "Bandit mode"), h("div", { class: "pt-row sr" }, toggle, banditHelp))),
+        h("div", { class: "two2" }, withLabel("Planned visitors", planned), h("p", { class: "pt-help ph" }, "The classical p-value is valid at this end, and only there. The sequential test needs none.")),
+        h("div", { class: "two2" }, withLabel("Control's rate now, %", baseline), finds),
         h("fieldset", { class: "pt-field" }, h("legend", { class: "pt-label" }, "Variants"), rows, h("div", {}, add)),
       ),
       check,

@@ -3,7 +3,7 @@
 import { type Child, h, keepKeys } from "../shared/dom";
 import { icon, note } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
-import { type Host, placed } from "../shared/host";
+import { type Host, place } from "../shared/host";
 import type { ConsoleTraits, DetectableView, ExperimentDetail, PageView, WeightHistoryView } from "../shared/schema/console";
 import { type Ask, askKernel, type Query } from "./api";
 import { drawer } from "./drawer";
@@ -234,7 +234,9 @@ function render({ model, el, signal, host }: RenderProps<ConsoleTraits> & { host
   const ask = askKernel(model, cleanup);
   const openCockpit: OpenCockpit = async (id) => {
     const { reference } = await ask<{ reference: string }>("OPEN", `/experiments/${id}`);
-    return placed(host!, reference, gone.signal);
+    const box = h("div");
+    await place(host!, reference, box, gone.signal);
+    return box;
   };
   mount(el, ask, model.get("page"), model.get("project_id"), cleanup, host && openCockpit);
   return () => cleanup.run();

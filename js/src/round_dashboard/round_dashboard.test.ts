@@ -174,6 +174,13 @@ describe("the round dashboard", () => {
     expect(empty?.slice(2)).toEqual(["–\u00a0", "", "–", "no visitors"]);
   });
 
+  it("calls an operator's cell as the operator called it", () => {
+    const { cells } = round();
+    const [control, mine] = mount(round({ cells: [cells[0]!, { ...cells[1]!, id: "iPhone users" }] })).rows("cells");
+    expect(control?.[0]).toMatch(/^Control/);
+    expect(mine?.[0]).toMatch(/^iPhone users/);
+  });
+
   it("keeps routing apart from the options: it is measured against the best arm", () => {
     const options = mount(round()).rows("opts");
     expect(options.map((cells) => cells[0])).toEqual([
