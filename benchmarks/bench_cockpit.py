@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT / "tests/browser"), str(ROOT / "tests/lab")]
 
 import chromium  # noqa: E402 - found on the path above
 import stage  # noqa: E402 - found on the path above
-from figures import Figure, record  # noqa: E402 - found on the path above
+from figures import Figure, record, show  # noqa: E402 - found on the path above
 from lab import Notebook, jupyter_lab, write_notebook  # noqa: E402 - found on the path above
 from playwright.sync_api import Browser, Error, sync_playwright  # noqa: E402 - found on the path above
 
@@ -262,8 +262,7 @@ def main() -> None:
             "nodes",
         ),
     ]
-    for figure in figures:
-        print(figure.id, figure.value, figure.unit, "" if figure.holds else "MISSES")
+    show(figures)
     if "--record" in sys.argv:
         record("cockpit", figures)
 
