@@ -4,7 +4,6 @@ In JupyterLab and Chromium, from the browser's own clock. The rounds are made up
 here is their size. Progress is measured on a page of its own, where nothing else allocates.
 """
 
-import os
 import statistics
 import sys
 import tempfile
@@ -191,12 +190,8 @@ def _event(iteration: int) -> FitEvent:
 
 
 def main() -> None:
-    path, _ = chromium.find()
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=[*sandbox, "--disable-gpu", "--no-first-run"]
-        )
+        browser = chromium.launch(playwright)
         heap, nodes = progress_memory(browser)
         seen = in_lab(browser)
         browser.close()
