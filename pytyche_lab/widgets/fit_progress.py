@@ -15,7 +15,7 @@ import traitlets as t
 from pytyche_engine.contracts import PytycheError
 from pytyche_engine.contracts.convergence import R_HAT_LIMIT
 from pytyche_engine.jobs import ROUND_STAGES, FitEvent, InterimLift, Job, JobState, Stage
-from pytyche_lab.ending import is_unconverged
+from pytyche_lab.job_convergence import is_unconverged
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.schema.fit_progress import (
     FitSetup,

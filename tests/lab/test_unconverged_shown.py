@@ -14,7 +14,7 @@ from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.jobs import Control, FitEvent, InterimLift, Job, Stage
 from pytyche_lab import terminal
-from pytyche_lab.ending import is_unconverged
+from pytyche_lab.job_convergence import is_unconverged
 from pytyche_lab.viz import plot_segment_intervals
 from pytyche_lab.widgets import RoundDashboard
 from pytyche_lab.widgets.fit_progress import progress_view

@@ -7,7 +7,7 @@ import { chip, definition, icon, note } from "../shared/icons";
 import { amountTick, scaleOver } from "../shared/scale";
 import type { AnalysisView, ComparisonFiguresView, ExperimentDetail, ResultView, WeightHistoryView } from "../shared/schema/console";
 import { table } from "../shared/table";
-import { button } from "./list";
+import { button } from "./button";
 import { arm, modeWords, moment, percents, pValue, statusChip } from "./words";
 
 export interface DrawerActions {

@@ -5,7 +5,7 @@ import * as f from "../shared/format";
 import { armClass, armKey } from "../shared/glyph";
 import { chip, icon, statusIcon } from "../shared/icons";
 import type { DetectableView, ExperimentDetail } from "../shared/schema/console";
-import { button } from "./list";
+import { button } from "./button";
 import { checkWeights, scaled } from "./weights";
 import { arm } from "./words";
 

@@ -6,9 +6,10 @@ import { Cleanup, type RenderProps } from "../shared/model";
 import { type Host, place } from "../shared/host";
 import type { ConsoleTraits, DetectableView, ExperimentDetail, PageView, WeightHistoryView } from "../shared/schema/console";
 import { type Ask, askKernel, type Query } from "./api";
+import { button } from "./button";
 import { drawer } from "./drawer";
 import { type Draft, form } from "./form";
-import { button, empty, experimentTable, type ListActions, pager, shortTable, totals } from "./list";
+import { empty, experimentTable, type ListActions, pager, shortTable, totals } from "./list";
 
 const ROWS = 20;
 const REFRESH_MS = 5000;

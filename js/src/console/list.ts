@@ -6,6 +6,7 @@ import * as f from "../shared/format";
 import { icon, statusIcon } from "../shared/icons";
 import type { ExperimentSummary, PageView } from "../shared/schema/console";
 import { table } from "../shared/table";
+import { button } from "./button";
 import { day, modeWords, statusChip } from "./words";
 
 export interface ListActions {
@@ -14,15 +15,6 @@ export interface ListActions {
   stop(id: string): void;
   turn(offset: number): void;
   create(): void;
-}
-
-export function button(words: Child[], look: string, key: string, act: () => void, disabled = false): HTMLButtonElement {
-  const node = h("button", { type: "button", class: `pt-btn ${look}`.trim(), "data-key": key, disabled }, ...words);
-  node.addEventListener("click", (event) => {
-    event.stopPropagation();
-    act();
-  });
-  return node;
 }
 
 export function totals(page: PageView): HTMLElement {
