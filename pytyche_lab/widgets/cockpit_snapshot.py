@@ -89,13 +89,13 @@ def coverage_views(artifacts: "Sequence[CalibrationArtifact]") -> list[CoverageV
     return [
         {
             "artifact": artifact.name,
-            "quantity": str(row.quantity),
-            "level": float(row.level),
-            "n_intervals": int(row.n_intervals),
-            "before": float(row.before),
-            "after": float(row.after),
-            "error": float(row.error),
+            "quantity": str(row["quantity"]),
+            "level": float(row["level"]),
+            "n_intervals": int(row["n_intervals"]),
+            "before": float(row["before"]),
+            "after": float(row["after"]),
+            "error": float(row["error"]),
         }
         for artifact in artifacts
-        for row in artifact.coverage.itertuples()
+        for row in artifact.coverage.to_dict("records")
     ]
