@@ -130,7 +130,7 @@ class Cockpit(LabWidget, bundle="cockpit"):
         # A preview evaluates the posterior and a tree may have hundreds of leaves, so both wait
         # until somebody looks.
         if self.tab in ("plan", "segments") and getattr(self, self.tab) is None:
-            made = self._views.plan() if self.tab == "plan" else self._views.tree()
+            made = self._views.editor() if self.tab == "plan" else self._views.tree()
             with self.publish():
                 self.set_trait(self.tab, made)
 

@@ -62,7 +62,9 @@ class Views(t.HasTraits):
         """
         history = self.experiment.history
         if not history:
-            raise DesignError(f"'{self.experiment.name}' has no finished round yet.")
+            raise DesignError(
+                f"'{self.experiment.name}' has no finished round yet; next(exp) runs one."
+            )
         shown = len(history) if number is None else number
         if not 1 <= shown <= len(history):
             raise DesignError(
@@ -73,7 +75,7 @@ class Views(t.HasTraits):
             self._numbers[view] = number
         return self._linked(view)
 
-    def plan(self) -> CellPlan:
+    def editor(self) -> CellPlan:
         """The editor of the next round's plan."""
         return self._linked(CellPlan(self.experiment))
 

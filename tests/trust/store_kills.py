@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from experiment_cases import experiment
+from store_worker import weight_of
 
 from pytyche_engine.calibration import CalibrationArtifact
 from pytyche_engine.contracts.actions import NameSegment
@@ -33,7 +35,7 @@ def check(root: Path) -> None:
     if "plan" in said:
         plan = plan_from_dict(read_json(promo / "plan.json"))
         weight = next(c.weight for c in plan.cells if c.id == "explore")
-        may_be = [0.1 + (n % 500) / 1000 for n in range(said["plan"], most + 1)]
+        may_be = [weight_of(n) for n in range(said["plan"], most + 1)]
         assert min(abs(weight - one) for one in may_be) < 1e-6, (weight, said)
     if "actions" in said:
         actions = ExperimentFolder(promo)._read_actions()
@@ -63,9 +65,6 @@ def check(root: Path) -> None:
 
 def kill(n: int, root: Path, seed: int = 8) -> int:
     """Kill a writing process n times, and check what is there each time; gives what was lost."""
-    sys.path.insert(0, str(WORKER.parents[1] / "engine"))
-    from experiment_cases import experiment
-
     experiment(path=root / "promo")
     luck, lost = np.random.default_rng(seed), 0
     worker = subprocess.Popen(
