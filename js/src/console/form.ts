@@ -7,7 +7,7 @@ import { chip, icon, statusIcon } from "../shared/icons";
 import type { DetectableView, ExperimentDetail } from "../shared/schema/console";
 import { button } from "./button";
 import { checkWeights, scaled } from "./weights";
-import { arm } from "./words";
+import { armRef } from "./words";
 
 export interface Draft {
   name: string;
@@ -104,7 +104,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
     const parts = weights();
     const { total, missing, complete } = checkWeights(parts);
     const last = variants[variants.length - 1];
-    const bar = parts.map((share, i) => h("span", { class: armClass(arm("", i)), style: `width:${share}%` }));
+    const bar = parts.map((share, i) => h("span", { class: armClass(armRef("", i)), style: `width:${share}%` }));
     if (missing > 0) bar.push(h("span", { class: "miss", style: `width:${missing}%` }));
     const words = (strong: string, rest: string) => h("p", { class: "pt-msg", "data-testid": "weight-message" }, statusIcon(complete ? "ok" : "bad"), h("span", {}, h("b", {}, strong), ` ${rest}`));
     const few = variants.length < 2;
@@ -192,7 +192,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
       return h(
         "div",
         { class: "vr" },
-        armKey(arm(v.name, i)),
+        armKey(armRef(v.name, i)),
         field("name", { "aria-label": "Variant name", maxlength: "200", placeholder: i === 0 ? "control" : `variant ${i}` }),
         field("note", { "aria-label": `Note of ${called}`, placeholder: "what it shows" }),
         h("span", { class: "pt-unit" }, field("weight", { "aria-label": `${called} weight, percent`, inputmode: "decimal", "data-weight": String(i) }), h("span", {}, "%")),

@@ -146,7 +146,7 @@ function classicRow(c: ComparisonView, classic: ClassicView | null, round: Round
       // The scale is the model's: a much wider interval would press all others together.
       [glyph({ arm: c.arm, scale, zero: true, interval: found.lift, calibrated: true, label })],
       stacked(mean, bounds, false),
-      [f.pValue(found.p_value), h("span", { class: "sub" }, `Holm ${f.pValue(found.p_adjusted).replace("p ", "")}`)],
+      [`p ${f.pValue(found.p_value)}`, h("span", { class: "sub" }, `Holm ${f.pValue(found.p_adjusted)}`)],
       [h("span", { class: "sub" }, `${f.share(classic?.level ?? 0)}, ${f.count(found.n_treatment)} vs ${f.count(found.n_control)}`)],
     ],
   };

@@ -119,11 +119,11 @@ export function probabilityWords(p: number): string {
   return probability(p).replace("> ", "above ").replace("< ", "below ");
 }
 
-/** "p 0.031", "p < 0.001". */
+/** A p-value: "0.031", "< 0.001". */
 export function pValue(p: number | null): string {
-  if (p === null) return `p ${UNKNOWN}`;
-  if (p < 0.001) return `p < ${plain(0.001, 3)}`;
-  return p > 0.999 ? `p > ${plain(0.999, 3)}` : `p ${plain(p, 3)}`;
+  if (p === null) return UNKNOWN;
+  if (p < 0.001) return `< ${plain(0.001, 3)}`;
+  return p > 0.999 ? `> ${plain(0.999, 3)}` : plain(p, 3);
 }
 
 /** Decimals that show three figures of the largest of some values, and the same for all of them. */
