@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from rounds import ARMS, estimate, finished_round
-from test_widgets_tree import routed
+from rounds import ARMS, estimate, finished_round, routed
 
 import pytyche_lab as pt
 from pytyche_engine.allocation import Floors

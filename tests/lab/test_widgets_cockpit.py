@@ -6,9 +6,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from rounds import ARMS, finished_round
-from test_widgets_schema import fits
-from test_widgets_tree import with_rounds
+from declared import fits
+from rounds import ARMS, finished_round, with_rounds
 
 from pytyche_engine.contracts import DataError, PytycheError
 from pytyche_engine.jobs import Job
