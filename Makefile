@@ -106,11 +106,11 @@ test-notebooks: setup
 		$(if $(PYTYCHE_HILLSTROM),,--ignore=notebooks/02_replay_hillstrom.ipynb) \
 		$(if $(PYTYCHE_SOCIAL_PRESSURE),,--ignore=notebooks/09_real_data_at_scale.ipynb) notebooks
 
-test-browser: setup
+test-browser: setup docs
 	@echo "== browser tests"; $(BIN)/python tests/browser/chromium.py; $(BIN)/pytest -q tests/browser
 
 # What `make test` has no time for: a new environment. NOTEBOOKS="01 05" runs these, not only the first.
-test-wheel: setup
+test-wheel: setup docs
 	@echo "== the wheel, elsewhere"; $(BIN)/python tests/wheel/try_wheel.py $(NOTEBOOKS)
 
 $(STAMPS)/docs: $(STAMPS)/python
@@ -118,9 +118,10 @@ $(STAMPS)/docs: $(STAMPS)/python
 	@PYTYCHE_SKIP_JS=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
-# A warning is an error, a link to a page that is not there too.
+# A warning is an error, a link to a page that is not there too. Widgets lead to the package's copy.
 docs: setup $(STAMPS)/docs
-	@echo "== documentation"; $(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "== documentation"; rm -rf build/docs; $(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/docs
+	@rm -rf pytyche_lab/static/docs; cp -r build/docs pytyche_lab/static/docs
 	@echo "build/docs/index.html"
 
 # Pages of others; without a network this only says so.

@@ -45,6 +45,7 @@ linkcheck_timeout = 10
 linkcheck_retries = 1
 linkcheck_ignore = [r"http://localhost.*"]
 html_math_renderer = "mathml"
+html_copy_source = False
 
 
 def _inline(self: HTML5Translator, node: nodes.math) -> None:

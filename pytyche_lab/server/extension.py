@@ -11,6 +11,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.extension.handler import ExtensionHandlerMixin
+from jupyter_server.utils import url_path_join
 from traitlets import Unicode, default
 
 from pytyche_engine.store.registry import Registry
@@ -137,6 +138,12 @@ class PytycheLabExtension(ExtensionApp):
     @default("static_paths")
     def _built(self) -> list[str]:
         return [str(Path(__file__).parents[1] / "static")]
+
+    def initialize_settings(self) -> None:
+        """Tell pages where the documentation is, if this package has it; called by the server."""
+        if self.serverapp and Path(self.static_paths[0], "docs", "index.html").exists():
+            page = self.serverapp.web_app.settings.setdefault("page_config_data", {})
+            page["pytycheLabDocs"] = url_path_join(self.static_url_prefix, "docs")
 
     @cached_property
     def registry(self) -> Registry:

@@ -5,6 +5,7 @@ to ``docs/pictures``. The experiment is fitted once and kept in ``build/screensh
 """
 
 import base64
+import io
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 import chromium
 import stage
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import pytyche_lab as pt
@@ -28,7 +30,7 @@ from pytyche_lab.widgets.fit_progress import progress_view, trace_bytes
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "screenshots"
 PICTURES = ROOT / "docs" / "pictures"
-README_BYTES = 1_500_000
+README_BYTES = 300_000
 ARMS = ("control", "low_promo", "free_ship")
 VARIANTS = [(theme, width) for theme in ("light", "dark") for width in (980, 480, 375)]
 # What stands in the README and the guides: widget, theme, and how much of its height.
@@ -217,7 +219,11 @@ def take(
             if box is None:
                 raise RuntimeError(f"{name} is not on the page.")
             clip = {**box, "height": min(box["height"], height)}
-            page.screenshot(path=PICTURES / f"{name}.png", clip=clip, full_page=True)
+            shot = page.screenshot(clip=clip, full_page=True)
+            # Without loss and a third of the PNG: the wheel has the documentation in it.
+            Image.open(io.BytesIO(shot)).convert("RGB").save(
+                PICTURES / f"{name}.webp", lossless=True, method=6
+            )
     page.close()
     print(name, flush=True)
 
@@ -256,7 +262,7 @@ def main() -> None:
         for name in ("round", "plan", "segments", "calibration", "history"):
             take(browser, f"cockpit-{name}", tab(name))
         browser.close()
-    total = sum(file.stat().st_size for file in PICTURES.glob("*.png"))
+    total = sum(file.stat().st_size for file in PICTURES.glob("*.webp"))
     print(f"pictures for the README: {total / 1e6:.2f} MB")
     if total > README_BYTES:
         sys.exit(f"The README's pictures may be {README_BYTES / 1e6} MB in all.")

@@ -133,6 +133,18 @@ chart = pt.viz.plot_segment_intervals(exp.latest.analysis.segments)
     expect(view.locator("tr.sel[data-segment=S2]").first).to_be_visible()
     assert opened.run(3).strip().endswith("'S2'")
 
+    # A word with a definition leads to the server's copy of the documentation.
+    word = view.get_by_role("link", name="Claim").first
+    word.focus()
+    expect(view.get_by_text("How far an estimate may be trusted").first).to_be_visible()
+    view.screenshot(path=shots / "cockpit-definition.png")
+    with opened.page.context.expect_page() as reading:
+        opened.page.keyboard.press("Enter")
+    heading = reading.value.get_by_role("heading", name="Who chose it, and who estimated it")
+    expect(heading).to_be_in_viewport()
+    reading.value.screenshot(path=shots / "documentation.png")
+    reading.value.close()
+
     assert opened.page.evaluate("() => window.hacked") is None
     for theme in ("Light", "Dark"):
         opened.set_theme(f"JupyterLab {theme}")

@@ -18,6 +18,7 @@ WIDGETS = (
     "console",
     "fit_progress",
     "round_dashboard",
+    "segment_chart",
     "segment_tree",
 )
 
@@ -64,12 +65,16 @@ def test_a_wheel_holds_engine_lab_widgets_and_configuration(checkout: Path) -> N
     artifact.mkdir(parents=True)
     for name in ("artifact.json", "results.parquet"):
         (artifact / name).write_bytes(b"")
+    page = checkout / "pytyche_lab/static/docs/concepts/model.html"
+    page.parent.mkdir(parents=True)
+    page.write_bytes(b"")
     built = build(checkout, PATH=f"{tools}{os.pathsep}{os.environ['PATH']}", PYTYCHE_SKIP_JS="0")
     assert built.returncode == 0, built.stdout + built.stderr
     names = files(checkout)
     data = f"pytyche_lab-{version('pytyche-lab')}.data/data"
     expected = {
         *(f"pytyche_lab/static/{widget}.{kind}" for widget in WIDGETS for kind in ("js", "css")),
+        "pytyche_lab/static/docs/concepts/model.html",
         "pytyche_lab/py.typed",
         "pytyche_lab/magics.py",
         "pytyche_engine/py.typed",

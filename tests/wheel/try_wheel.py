@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def main(notebooks: Sequence[str]) -> None:
     for file in (wheel, sdist):
         print(f"{file.name}: {file.stat().st_size:,} bytes")
     check(wheel.stat().st_size < MOST_BYTES, f"the wheel has {MOST_BYTES:,} bytes or more")
+    documented = "pytyche_lab/static/docs/index.html" in zipfile.ZipFile(wheel).namelist()
+    check(documented, "the wheel has no documentation: run make docs first")
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         python = place / "venv/bin/python"

@@ -1,5 +1,6 @@
 // What is known about the coverage of this experiment's intervals.
 
+import { documentation } from "../shared/documentation";
 import { h, s } from "../shared/dom";
 import * as f from "../shared/format";
 import { statusIcon } from "../shared/icons";
@@ -12,6 +13,8 @@ export function calibration(state: CockpitView): HTMLElement {
     : state.coverage.length > 0
       ? "There is a calibration artifact, but it does not hold for the latest round, whose intervals are as the model has them. They are drawn dashed."
       : "No sweep has been attached to this experiment. Without one, nobody knows how often its intervals hold the truth; they tend to be too narrow on large rounds. They are drawn dashed.";
+  const href = documentation("calibration");
+  const more = href && h("a", { href, target: "_blank", rel: "noopener" }, "What calibration is");
   return h(
     "div",
     {},
@@ -21,7 +24,7 @@ export function calibration(state: CockpitView): HTMLElement {
       h("p", { class: "pt-meta" }, "Calibration"),
       h("p", { class: "pt-big kbig" }, statusIcon(state.is_calibrated ? "ok" : "warn", 18), state.is_calibrated ? "Recalibrated" : "Not calibrated"),
       h("p", { class: "ktext" }, words),
-      h("p", { class: "ktext soft" }, `Every table of this experiment carries the label: ${state.label}.`),
+      h("p", { class: "ktext soft" }, `Every table of this experiment carries the label: ${state.label}.`, more && " ", more),
     ),
     ...(state.coverage.length > 0 ? [coverage(state.coverage)] : []),
   );

@@ -69,8 +69,8 @@ export function history(state: CockpitView): HTMLElement {
           { head: "Segments", class: "num c6" },
           ...(truth
             ? [
-                { head: definition("Accuracy", "Share of visitors whom the policy gives their best arm, against the planted truth."), class: "num c7" },
-                { head: definition("Oracle gap", "What the policy loses per visitor against knowing everyone's best arm."), class: "num c8" },
+                { head: definition("Accuracy", "Share of visitors whom the policy gives their best arm, against the planted truth.", "truth"), class: "num c7" },
+                { head: definition("Oracle gap", "What the policy loses per visitor against knowing everyone's best arm.", "truth"), class: "num c8" },
               ]
             : []),
           { head: "Decision", class: "c9" },

@@ -126,7 +126,7 @@ function options(round: RoundView, digits: number): HTMLElement {
       { head: "Option", class: "c1" },
       { head: `Lift per visitor against control, ${currency}`, class: "g c2", axis: axis(scale, liftTick) },
       { head: `Gain over ${f.count(visitors)} visitors`, class: "num c3" },
-      { head: h("span", {}, definition("Expected loss", LOSS), " per visitor"), class: "num c4" },
+      { head: h("span", {}, definition("Expected loss", LOSS, "loss"), " per visitor"), class: "num c4" },
     ],
     rows,
   );

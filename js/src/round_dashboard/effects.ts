@@ -88,7 +88,7 @@ export class Effects {
       { head: `Lift in revenue per visitor, ${round.currency}`, class: "g c3", axis: axis(scale, liftTick) },
       { head: `Lift, ${f.share(round.level)} interval`, class: "num c4" },
       { head: "Evidence", class: "c5" },
-      { head: definition("Claim", CLAIM), class: "c6" },
+      { head: definition("Claim", CLAIM, "claim"), class: "c6" },
     ];
     const made = table("eff", "Arms and segments", this.#columns, lines.slice(0, AT_ONCE).map((line) => line.row()));
     this.#body = made.querySelector("tbody");
@@ -130,7 +130,7 @@ function armRow(c: ComparisonView, round: RoundView, scale: Scale, digits: numbe
 /** The same comparison without the model. Its place is kept until Python has worked it out. */
 function classicRow(c: ComparisonView, classic: ClassicView | null, round: RoundView, scale: Scale, digits: number): Row {
   const { currency } = round;
-  const name = h("span", { class: "sub ind" }, definition("Classical test", CLASSICAL));
+  const name = h("span", { class: "sub ind" }, definition("Classical test", CLASSICAL, "floors"));
   const found = classic?.lifts.find((lift) => lift.arm.name === c.arm.name);
   if (!found) {
     const why = classic === null ? "" : classic.problem || "fewer than two visitors to compare";
@@ -199,11 +199,11 @@ export function parts(round: RoundView): HTMLElement {
         "Where the lift comes from",
         [
           { head: "Arm", class: "c1" },
-          { head: definition("Relative lift", "The lift as a share of control's revenue per visitor."), class: "num" },
-          { head: definition("Conversion", "What more or fewer buyers add to the lift, money per visitor."), class: "num" },
-          { head: definition("Severity", "What larger or smaller orders add to the lift, money per visitor."), class: "num" },
-          { head: definition("Observed", "Difference of the raw means, before any model."), class: "num" },
-          { head: definition("AIPW", "Doubly robust estimate from the recorded assignment probabilities, with its standard error."), class: "num" },
+          { head: definition("Relative lift", "The lift as a share of control's revenue per visitor.", "reported"), class: "num" },
+          { head: definition("Conversion", "What more or fewer buyers add to the lift, money per visitor.", "reported"), class: "num" },
+          { head: definition("Severity", "What larger or smaller orders add to the lift, money per visitor.", "reported"), class: "num" },
+          { head: definition("Observed", "Difference of the raw means, before any model.", "estimates"), class: "num" },
+          { head: definition("AIPW", "Doubly robust estimate from the recorded assignment probabilities, with its standard error.", "estimates"), class: "num" },
         ],
         round.comparisons.map((c) => {
           const { relative_lift: relative } = c;

@@ -35,8 +35,8 @@ export function verdicts(round: RoundView, names: Names, selected: () => string 
     { head: "Verdict", class: "c2" },
     { head: `Lift in revenue per visitor, ${round.currency}`, class: "g c3", axis: axis(scale, liftTick) },
     { head: `Lift, ${f.share(round.level)} interval`, class: "num c4" },
-    { head: definition(year ? "Worth a year" : "Worth next round", year ? "The lift times the visitors of a year that are in the segment." : "The lift times the visitors of the next round that are in the segment."), class: "num c5" },
-    { head: definition("Claim", CLAIM), class: "c6" },
+    { head: definition(year ? "Worth a year" : "Worth next round", year ? "The lift times the visitors of a year that are in the segment." : "The lift times the visitors of the next round that are in the segment.", "thresholds"), class: "num c5" },
+    { head: definition("Claim", CLAIM, "claim"), class: "c6" },
   ];
   const [mean, bounds] = [(v: VerdictView) => f.signedMoney(v.lift.mean, round.currency, digits), (v: VerdictView) => f.signedRange(v.lift, digits)];
   const drawn = (v: VerdictView) =>

@@ -1,5 +1,6 @@
 // Status is a shape and a word, never a colour alone.
 
+import { type Part, documentation } from "./documentation";
 import { h, s } from "./dom";
 import type { LampStatus } from "./schema/shared";
 
@@ -69,12 +70,19 @@ export function note(look: LampStatus, strong: string, rest: string): HTMLElemen
 
 let tips = 0;
 
-/** A dotted word with its definition: on hover after a moment, on focus at once; Esc closes it. */
-export function definition(word: string, text: string): HTMLElement {
+/**
+ * A dotted word with its definition: on hover after a moment, on focus at once; Esc closes it.
+ * Where the server has the documentation, the word leads to the part that says more.
+ */
+export function definition(word: string, text: string, part?: Part): HTMLElement {
   tips += 1;
   const id = `pt-tip-${tips}`;
-  const term = h("span", { class: "def", tabindex: 0, "aria-describedby": id }, word);
-  const box = h("span", { class: "pt-defined" }, term, h("span", { class: "pt-tip", role: "tooltip", id }, h("b", {}, word), text));
+  const href = part ? documentation(part) : null;
+  const term = href
+    ? h("a", { class: "def", href, target: "_blank", rel: "noopener", "aria-describedby": id }, word)
+    : h("span", { class: "def", tabindex: 0, "aria-describedby": id }, word);
+  const tip = h("span", { class: "pt-tip", role: "tooltip", id }, h("b", {}, word), text, href && h("small", {}, "Click or press Enter to read more."));
+  const box = h("span", { class: "pt-defined" }, term, tip);
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.stopPropagation();
