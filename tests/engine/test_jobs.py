@@ -9,6 +9,7 @@ import time
 import pytest
 
 from pytyche_engine.contracts import FitCancelled, FitError
+from pytyche_engine.contracts.errors import FitLeft
 from pytyche_engine.jobs import Control, FitEvent, Job, JobState, Stage
 
 SOON = 1.0
@@ -154,6 +155,15 @@ def test_what_is_cancelled_cannot_be_sealed():
     assert control.cancel()
     with pytest.raises(FitCancelled):
         control.seal()
+
+
+def test_what_its_process_leaves_is_left_up_to_the_seal():
+    # A fit that was cancelled loses its chains; one that was left keeps them.
+    control = Control()
+    control.leave()
+    for step in (control.checkpoint, control.seal):
+        with pytest.raises(FitLeft):
+            step()
 
 
 def test_an_interrupt_while_waiting_cancels():

@@ -98,19 +98,21 @@ class Control:
         # A cancelled worker stops even if somebody pauses it afterwards.
         if not self._cancelled.is_set():
             self._running.wait()
-        if self._cancelled.is_set():
-            raise FitLeft(LEFT) if self._leaving else FitCancelled(CANCELLED)
+        self._raise_if_cancelled()
 
     def seal(self) -> None:
         """From here on it is too late to cancel.
 
         Raises:
-            FitCancelled: if the job was cancelled.
+            FitCancelled: if the job was cancelled; `FitLeft` if its process ends.
         """
         with self._lock:
-            if self._cancelled.is_set():
-                raise FitCancelled(CANCELLED)
+            self._raise_if_cancelled()
             self._sealed = True
+
+    def _raise_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise FitLeft(LEFT) if self._leaving else FitCancelled(CANCELLED)
 
     def emit(self, event: FitEvent) -> None:
         """Hand a snapshot to whoever watches."""
