@@ -290,11 +290,14 @@ class Cell:
     def __post_init__(self) -> None:
         if not self.id:
             raise DesignError("A cell needs a name.")
+        refused = f"The weight of cell '{self.id}' is {shown(self.weight)}; use 0 to 1."
+        if not is_number(self.weight):
+            raise DesignError(refused)
         # "What the others leave", computed in floating point, may miss 0 or 1 by a rounding.
         if 0 < -self.weight <= WEIGHT_TOLERANCE or 0 < self.weight - 1 <= WEIGHT_TOLERANCE:
             object.__setattr__(self, "weight", float(round(self.weight)) + 0.0)
         if not 0 <= self.weight <= 1:
-            raise DesignError(f"The weight of cell '{self.id}' is {self.weight}; use 0 to 1.")
+            raise DesignError(refused)
 
     @property
     def role(self) -> CellRole:
