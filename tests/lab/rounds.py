@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pytyche_engine.contracts.cells import BaselinePolicy, Cell, UniformPolicy
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.convergence import Convergence
 from pytyche_engine.contracts.decisions import (
@@ -21,6 +21,7 @@ from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import FeatureSchema, Observations, Outcome
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import BaselinePolicy, UniformPolicy
 from pytyche_engine.contracts.round_health import RoundHealth
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
 from pytyche_engine.contracts.thresholds import DecisionThresholds

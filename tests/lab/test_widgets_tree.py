@@ -10,7 +10,7 @@ from test_widgets_schema import fits
 
 from pytyche_engine.contracts import Cell, DesignError, Rule
 from pytyche_engine.contracts.actions import RegisterSegment
-from pytyche_engine.contracts.cells import Route, TreePolicy
+from pytyche_engine.contracts.policies import Route, TreePolicy
 from pytyche_engine.experiment import SequentialExperiment, sequential_experiment
 from pytyche_engine.experiment.round import Round
 from pytyche_lab.experiments import LabExperiment

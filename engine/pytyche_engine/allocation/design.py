@@ -11,10 +11,11 @@ from pytyche_engine.allocation.next_plan import (
 )
 from pytyche_engine.allocation.schedules import Schedule, schedule
 from pytyche_engine.contracts.arms import check_arms
-from pytyche_engine.contracts.cells import AllocationRule, Cell, check_allocation
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.given import count, is_number, shown
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import AllocationRule, check_allocation
 
 DEEPEST = 3
 """The deepest policy tree that is searched exactly."""

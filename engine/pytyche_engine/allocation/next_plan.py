@@ -6,21 +6,21 @@ from dataclasses import replace
 import numpy as np
 
 from pytyche_engine.allocation.shares import allocation_shares
-from pytyche_engine.contracts.cells import (
-    WEIGHT_TOLERANCE,
-    AllocationRule,
-    BaselinePolicy,
-    Cell,
-    Route,
-    TreePolicy,
-    UniformPolicy,
-)
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.decisions import SegmentSearch
 from pytyche_engine.contracts.dropped import DroppedArm
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.given import is_number, shown
 from pytyche_engine.contracts.observations import FeatureSchema
 from pytyche_engine.contracts.plans import Plan, check_rules
+from pytyche_engine.contracts.policies import (
+    WEIGHT_TOLERANCE,
+    AllocationRule,
+    BaselinePolicy,
+    Route,
+    TreePolicy,
+    UniformPolicy,
+)
 from pytyche_engine.contracts.rules import Rule
 
 DEFAULT_FLOOR = 0.05

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pytyche_engine.contracts.cells import Cell, MixPolicy, Policy, TreePolicy, UniformPolicy
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.estimates import INTERVAL_LEVEL, Estimate
 from pytyche_engine.contracts.money import amount, signed
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import MixPolicy, Policy, TreePolicy, UniformPolicy
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.tables import Table
 

@@ -9,11 +9,12 @@ import numpy as np
 from pytyche_engine.allocation import Schedule, check_design
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.calibration import Calibration, CalibrationError, resolve
-from pytyche_engine.contracts.cells import AllocationRule, Cell
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.columns import is_text
 from pytyche_engine.contracts.errors import DataNotice, DesignError
 from pytyche_engine.contracts.given import count
 from pytyche_engine.contracts.observations import ColumnMapping
+from pytyche_engine.contracts.policies import AllocationRule
 from pytyche_engine.contracts.revenue import RefundPolicy, check_metric
 from pytyche_engine.contracts.served import Labels
 from pytyche_engine.contracts.thresholds import DecisionThresholds
