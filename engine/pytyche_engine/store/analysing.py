@@ -23,7 +23,7 @@ from pytyche_engine.store.rows import (
 )
 
 if TYPE_CHECKING:
-    from pytyche_engine.classic.running import RunningSums
+    from pytyche_engine.classic.running_figures import RunningSums
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def analyse(registry: Registry, experiment_id: str, who: str) -> Analysis:
     """
     # Here, so that a server starts without waiting for the statistics; and not in the
     # transaction, which would keep others waiting.
-    from pytyche_engine.classic.running import RunningDesign, analyse_running
+    from pytyche_engine.classic.running import analyse_running
+    from pytyche_engine.classic.running_figures import RunningDesign
 
     with registry.database.read() as connection:
         _check(read_experiment(connection, experiment_id))
@@ -128,7 +129,7 @@ def _last(connection: Connection, experiment_id: str) -> Analysis | None:
 
 
 def _sums(connection: Connection, experiment: Experiment) -> "RunningSums":
-    from pytyche_engine.classic.running import RunningSums
+    from pytyche_engine.classic.running_figures import RunningSums
 
     sums = read_sums(connection, experiment)
     weights = {period.id: period.weights for period in read_periods(connection, experiment)}
