@@ -183,7 +183,7 @@ class PlanPreview:
 def _with_interval(estimate: Estimate | None, write: Callable[[float], str]) -> str:
     if estimate is None:
         return "—"
-    return f"{write(estimate.mean)} [{write(estimate.low)}, {write(estimate.high)}]"
+    return estimate.text(write)
 
 
 def _or_dash(value: float | None, form: str) -> str:

@@ -271,7 +271,7 @@ class SustainedRound:
         words = (
             "too few orders of its own to say"
             if own is None
-            else f"{signed(own.mean)} [{signed(own.low)}, {signed(own.high)}] on its own visitors"
+            else f"{own.text()} on its own visitors"
         )
         lift = signed(self.recommendation.lift.mean)
         return f"round {self.round_index + 1}: lift {lift} on all data, {words}"

@@ -188,6 +188,6 @@ def _contradiction(segment: Segment, held: HeldOut) -> str:
                 found = (
                     f"The model's lift of '{arm}', {signed(gate)}, is contradicted by "
                     f"{held.n_rows:,} visitors who did not choose the segment: they say "
-                    f"{signed(lift.mean)} [{signed(lift.low)}, {signed(lift.high)}]."
+                    f"{lift.text()}."
                 )
     return found
