@@ -15,7 +15,6 @@ from pytyche_engine.decisions.graduation import RoundEvidence as RoundEvidence
 from pytyche_engine.decisions.graduation import graduation_candidates as graduation_candidates
 from pytyche_engine.decisions.graduation import lacking as lacking
 from pytyche_engine.decisions.graduation import require_claim as require_claim
-from pytyche_engine.decisions.health import TrafficSplit as TrafficSplit
 from pytyche_engine.decisions.health import traffic_over_rounds as traffic_over_rounds
 from pytyche_engine.decisions.health import traffic_split as traffic_split
 from pytyche_engine.decisions.recommendation import most_promising as most_promising
