@@ -18,6 +18,7 @@ from pytyche_engine.classic.metrics import (
 from pytyche_engine.classic.moments import Column, Moments
 from pytyche_engine.classic.rows import Rows
 from pytyche_engine.classic.srm import check_srm
+from pytyche_engine.contracts.columns import row_labels
 from pytyche_engine.contracts.errors import DataError, DesignError, PhaseOrderError
 from pytyche_engine.contracts.given import number
 from pytyche_engine.contracts.health import TrafficSplit
@@ -241,7 +242,7 @@ class Experiment:
                     f"Metric '{metric.name}' is a proportion, but column '{metric.value_col}' "
                     f"has {wrong.sum():,} values other than 0 and 1",
                     column=metric.value_col,
-                    rows=rows.frame.index[wrong][:5].tolist(),
+                    rows=row_labels(rows.frame, wrong),
                     mend="Use MeanMetric, or make it 0 and 1.",
                 )
         if isinstance(metric, RatioMetric):
@@ -251,7 +252,7 @@ class Experiment:
                     f"The denominator '{metric.denominator_col}' of '{metric.name}' is "
                     + ("negative somewhere" if wrong.any() else "0 for everyone"),
                     column=metric.denominator_col,
-                    rows=rows.frame.index[wrong][:5].tolist(),
+                    rows=row_labels(rows.frame, wrong),
                 )
         before = tuple(c for name in metric.before for c in rows.covariate(name))
         if not isinstance(metric, RevenueMetric):

@@ -32,7 +32,9 @@ _LEVELS = re.compile(
     rf"(?P<feature>{_NAME})(?:\s*==\s*(?P<one>{_NAME})|\s+in\s*\{{(?P<many>.*)\}})",
     re.IGNORECASE | re.DOTALL,
 )
-_MISSING = "(missing)"
+MISSING = "(missing)"
+"""How a rule shows that visitors without a value belong."""
+
 _HOW = (
     "Write clauses such as browse_depth > 4, age <= 30 or missing, channel == email or "
     "channel in {direct, email, (missing)}, and join them by AND. Put names in double quotes that "
@@ -148,7 +150,7 @@ class Levels:
         return _FLAGS[level] if self.about_flags else (level,)
 
     def __str__(self) -> str:
-        names = [*map(_shown, self.levels), *([_MISSING] if self.includes_missing else ())]
+        names = [*map(_shown, self.levels), *([MISSING] if self.includes_missing else ())]
         if len(names) == 1:
             return f"{_shown(self.feature)} == {names[0]}"
         return f"{_shown(self.feature)} in {{{', '.join(names)}}}"
@@ -301,7 +303,7 @@ def _shown(name: object) -> str:
     """A name as rules show it: in double quotes where it would read as something else."""
     text = str(name)
     words = text.lower().split(" ")
-    plain = _PLAIN.fullmatch(text) and text != _MISSING and not {"and", "or"} & set(words)
+    plain = _PLAIN.fullmatch(text) and text != MISSING and not {"and", "or"} & set(words)
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
@@ -339,6 +341,6 @@ def _clause(text: str) -> Clause:
     if found := _LEVELS.fullmatch(text):
         inside = found["one"] if found["many"] is None else found["many"].strip()
         names = list(_parts(inside, _COMMA)) if inside else []
-        levels = tuple(_named(name) for name in names if name != _MISSING)
-        return Levels(_named(found["feature"]), levels, _MISSING in names)
+        levels = tuple(_named(name) for name in names if name != MISSING)
+        return Levels(_named(found["feature"]), levels, MISSING in names)
     raise DesignError(f"'{text}' is not a clause of a rule. {_HOW}")

@@ -20,9 +20,8 @@ from pytyche_engine.contracts.served import Labels
 from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.decisions import ExpectedLossRule
-from pytyche_engine.experiment.intake import Source
 from pytyche_engine.experiment.sequential import SequentialExperiment
-from pytyche_engine.sources import ReplaySource
+from pytyche_engine.sources import ReplaySource, Source
 from pytyche_engine.store.folder import ExperimentFolder
 from pytyche_engine.store.spec import ExperimentSpec
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from pytyche_engine.classic.bandit import Periods, stratified_contrast
 from pytyche_engine.classic.contrast import Contrast
@@ -21,7 +21,7 @@ from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations, Outcome
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.decisions.drift import RANDOMISED
+from pytyche_engine.decisions.drift import RANDOMISED, in_randomised_cells
 from pytyche_engine.experiment.round import Round
 
 REVENUE, CONVERSION = "revenue per visitor", "conversion"
@@ -144,14 +144,12 @@ class _Randomised:
                     "different probabilities; plain comparisons would be unfair. Record the cells."
                 )
             return cls(observations, same[0] if len(same) else np.zeros(observations.n_arms))
-        named = [code for code, name in enumerate(observations.cells) if name in RANDOMISED]
-        rows: Bool[np.ndarray, " n"] = np.isin(observations.cell, named)
         shares = np.zeros(observations.n_arms)
         for cell in plan.cells:
             if cell.id in RANDOMISED:
                 of_cell = cell.policy.arm_shares(observations.features[:1], plan.arms)
                 shares += cell.weight * of_cell[0]
-        return cls(observations.take(rows), shares / shares.sum())
+        return cls(observations.take(in_randomised_cells(observations)), shares / shares.sum())
 
 
 def _metrics(outcome: Outcome) -> list[Metric]:

@@ -27,7 +27,7 @@ from pytyche_engine.experiment.calibrated import calibration_warnings
 from pytyche_engine.experiment.draft import PlanDraft
 from pytyche_engine.experiment.evidence import promoted
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
-from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
+from pytyche_engine.experiment.intake import assign_visitors, fetch, read_served
 from pytyche_engine.experiment.kept_draft import forget_draft, keep_draft, take_up_draft
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.experiment.seen import seen_visitors
@@ -35,6 +35,7 @@ from pytyche_engine.experiment.segment_book import SegmentBook
 from pytyche_engine.experiment.so_far import ExperimentSoFar
 from pytyche_engine.experiment.state import State, forgetting, remembered
 from pytyche_engine.jobs import Control, Job
+from pytyche_engine.sources import Source
 from pytyche_engine.store.folder import ExperimentFolder, SavedExperiment, SavedRound
 from pytyche_engine.store.spec import ExperimentSpec
 

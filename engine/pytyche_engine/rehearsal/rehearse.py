@@ -107,6 +107,16 @@ class Rehearsal:
         return f"<p>{html.escape(self.answer())}</p>" + self.table.round(3).to_html(index=False)
 
 
+_CHECKED = (
+    "cells",
+    "min_control_weight",
+    "min_explore_weight",
+    "max_segment_depth",
+    "min_segment_share",
+    "allocation",
+)
+"""What else of a design `check_design` looks at."""
+
 Designs = Mapping[str, Any]
 """Arguments of `sequential_experiment`, or several such mappings by a name."""
 
@@ -196,12 +206,7 @@ def _visitors(name: str, design: Mapping[str, Any], arms: tuple[str, ...] | None
     checked = check_design(
         treatments=design.get("treatments", arms or ()),
         schedule_or_sizes=design["schedule"],
-        cells=design.get("cells"),
-        min_control_weight=design.get("min_control_weight", 0.05),
-        min_explore_weight=design.get("min_explore_weight", 0.05),
-        max_segment_depth=design.get("max_segment_depth", 3),
-        min_segment_share=design.get("min_segment_share", 0.10),
-        allocation=design.get("allocation", "thompson"),
+        **{name: design[name] for name in _CHECKED if name in design},
     )
     schedule = checked.schedule
     if schedule.n_rounds is None:
