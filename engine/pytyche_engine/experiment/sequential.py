@@ -30,7 +30,7 @@ from pytyche_engine.experiment.fit_round import conclude_again, fit_round
 from pytyche_engine.experiment.intake import assign_visitors, fetch, read_served
 from pytyche_engine.experiment.kept_draft import forget_draft, keep_draft, take_up_draft
 from pytyche_engine.experiment.round import Round
-from pytyche_engine.experiment.seen import seen_visitors
+from pytyche_engine.experiment.seen import sample_visitors
 from pytyche_engine.experiment.segment_book import SegmentBook
 from pytyche_engine.experiment.so_far import ExperimentSoFar
 from pytyche_engine.experiment.state import State, forgetting, remembered
@@ -133,7 +133,7 @@ class SequentialExperiment(ExperimentSoFar):
                     self.next_recommendation,
                     floors=Floors(design.min_control_weight, design.min_explore_weight),
                     schema=state.schema,
-                    look=lambda: None if latest is None else seen_visitors(latest),
+                    look=lambda: None if latest is None else sample_visitors(latest),
                     recommendation=lambda: self.next_recommendation,
                     accept=self.accept,
                     keep=self._keep_draft,
