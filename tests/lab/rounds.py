@@ -12,7 +12,6 @@ from pytyche_engine.contracts.decisions import (
     CellObservation,
     Comparison,
     Decision,
-    DoublyRobustScores,
     Recommendation,
     Segment,
     SegmentSearch,
@@ -24,6 +23,7 @@ from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.policies import BaselinePolicy, UniformPolicy
 from pytyche_engine.contracts.round_health import RoundHealth
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.truth import TruthComparison
 from pytyche_engine.decisions import traffic_over_rounds, traffic_split

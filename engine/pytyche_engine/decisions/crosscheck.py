@@ -12,12 +12,13 @@ from jaxtyping import Float
 from scipy.special import stdtr, stdtrit
 
 from pytyche_engine.contracts.crosscheck import CrossCheck
-from pytyche_engine.contracts.decisions import CellObservation, DoublyRobustScores
+from pytyche_engine.contracts.decisions import CellObservation
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.scores import DoublyRobustScores
 
 LEVEL = 0.90
 """Level of the intervals."""

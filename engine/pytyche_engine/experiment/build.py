@@ -13,10 +13,10 @@ from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.columns import is_text
 from pytyche_engine.contracts.errors import DataNotice, DesignError
 from pytyche_engine.contracts.given import count
+from pytyche_engine.contracts.labels import Labels
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.policies import AllocationRule
 from pytyche_engine.contracts.revenue import RefundPolicy, check_metric
-from pytyche_engine.contracts.served import Labels
 from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.decisions import ExpectedLossRule

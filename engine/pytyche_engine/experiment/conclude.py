@@ -12,7 +12,6 @@ from pytyche_engine.bcf.progress import ProgressReporter
 from pytyche_engine.contracts.actions import registered_segments, segment_names
 from pytyche_engine.contracts.decisions import (
     CellObservation,
-    DoublyRobustScores,
     Recommendation,
     Segment,
     SegmentSearch,
@@ -21,6 +20,7 @@ from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.recalibration import Recalibration
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.contracts.served import Served
 from pytyche_engine.contracts.truth import TruthComparison, concat_truth
 from pytyche_engine.contracts.verdicts import Verdict

@@ -4,12 +4,13 @@ import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytyche_engine.contracts.decisions import CellObservation, DoublyRobustScores
+from pytyche_engine.contracts.decisions import CellObservation
 from pytyche_engine.contracts.dropped import DroppedArm, RevivedArm
 from pytyche_engine.contracts.money import amount, probability_of
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.round_health import RoundHealth
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.contracts.tables import Table
 from pytyche_engine.contracts.truth import TruthComparison
 from pytyche_engine.experiment.analysis import RoundAnalysis

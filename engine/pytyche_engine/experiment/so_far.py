@@ -5,8 +5,8 @@ from pytyche_engine.calibration import CalibrationArtifact, Scope, scope_of
 from pytyche_engine.contracts.actions import Action
 from pytyche_engine.contracts.classic_check import ClassicCheck
 from pytyche_engine.contracts.decisions import GraduationCandidate
+from pytyche_engine.contracts.labels import Labels
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.contracts.served import Labels
 from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.classic_check import classic_check
 from pytyche_engine.experiment.evidence import CandidateCache

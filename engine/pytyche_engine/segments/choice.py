@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from pytyche_engine.contracts.decisions import DoublyRobustScores
 from pytyche_engine.contracts.effects import VisitorEffects
 from pytyche_engine.contracts.estimates import INTERVAL_LEVEL, Estimate
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.segments.scores import weighted_mean
 from pytyche_engine.segments.tree import PolicyTree, everyone, fit_policy_tree
 

@@ -9,10 +9,11 @@ from jaxtyping import Bool, Int
 from scipy.special import stdtr
 
 from pytyche_engine.contracts.claims import ClaimLevel
-from pytyche_engine.contracts.decisions import DoublyRobustScores, Segment
+from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.estimates import INTERVAL_LEVEL, Estimate
 from pytyche_engine.contracts.money import signed
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.decisions.crosscheck import weighted_estimate
 from pytyche_engine.segments.identity import SAME_MEMBERS, shared_members
 from pytyche_engine.segments.tree import PolicyTree
