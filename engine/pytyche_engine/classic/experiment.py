@@ -200,7 +200,8 @@ class Experiment:
         """For each covariate the columns that stand for it.
 
         Raises:
-            DesignError: if totals were given, or it was not named to `setup`.
+            DesignError: if totals were given, or one is the outcome of a metric.
+            DataError: if one is not in the data, or holds text and was not named to `setup`.
         """
         unknown = [name for name in names if name not in self.covariates]
         if unknown and not isinstance(self._data, Rows):
