@@ -19,6 +19,7 @@ from pytyche_engine.contracts.classic_check import ClassicCheck, ClassicRow
 from pytyche_engine.contracts.decisions import Comparison
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
+from pytyche_engine.contracts.given import is_number, shown
 from pytyche_engine.contracts.observations import Observations, Outcome
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.decisions.drift import RANDOMISED, in_randomised_cells
@@ -60,11 +61,16 @@ def classic_check(
             visitors that can be compared.
     """
     check_alpha(alpha)
-    if relative_mde is not None and not relative_mde > 0:
-        raise DesignError(f"relative_mde is {relative_mde}; use a share above 0, such as 0.10.")
-    number = len(rounds) if round_number is None else round_number
-    if not 1 <= number <= len(rounds):
-        raise DesignError(f"There is no finished round {number}; finished rounds: {len(rounds)}.")
+    if relative_mde is not None and not (is_number(relative_mde) and relative_mde > 0):
+        raise DesignError(
+            f"relative_mde is {shown(relative_mde)}; use a share above 0, such as 0.10."
+        )
+    asked = len(rounds) if round_number is None else round_number
+    if not is_number(asked) or asked not in range(1, len(rounds) + 1):
+        raise DesignError(
+            f"There is no finished round {shown(asked)}; finished rounds: {len(rounds)}."
+        )
+    number = int(asked)
     latest = rounds[number - 1]
     first = latest.remembered_from
     seen = [_Randomised.of(r.plan, r.observations) for r in rounds[first:number]]

@@ -16,6 +16,7 @@ from pytyche_engine.allocation import check_design
 from pytyche_engine.calibration.cluster import Tally, run_missing
 from pytyche_engine.calibration.parts import kept_in
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import count
 from pytyche_engine.jobs import Control, Job
 from pytyche_engine.rehearsal.play import SourceOf, play, simulated
 
@@ -168,8 +169,9 @@ def start_rehearsal(
 ) -> Job[Rehearsal]:
     """`rehearse` in the background: a job that can be watched, paused and cancelled."""
     designs = {"design": design} if "schedule" in design else dict(design)
-    if n_runs < 1 or not designs:
-        raise DesignError("A rehearsal needs at least one design and one run.")
+    n_runs = count("n_runs", n_runs, 1)
+    if not designs:
+        raise DesignError("A rehearsal needs at least one design.")
     arms = getattr(simulated(source, 0) if isinstance(source, Mapping) else source(0), "arms", None)
     n_visitors = max(_visitors(name, one, arms) for name, one in designs.items())
 

@@ -11,6 +11,7 @@ from pytyche_engine.contracts.arms import check_arms, propensity_columns, read_c
 from pytyche_engine.contracts.columns import as_text, did_you_mean, require
 from pytyche_engine.contracts.door import read_round
 from pytyche_engine.contracts.errors import DataError, DataNotice, DesignError
+from pytyche_engine.contracts.given import number
 from pytyche_engine.contracts.observations import ColumnMapping, Observations
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.sources.serving import planned_visitors, recorded_columns
@@ -232,7 +233,9 @@ def _logged_shares(
         raise DesignError(
             f"The logged probabilities are for {sorted(given)}; the arms are {list(log.arms)}."
         )
-    shares = np.array([given[name] for name in log.arms], dtype=float)
+    shares = np.array(
+        [number(f"The logged probability of '{name}'", given[name]) for name in log.arms]
+    )
     if not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise DesignError(
             f"The logged probabilities must be above 0 and add up to 1; they are {dict(given)}."
