@@ -80,9 +80,9 @@ def conclude_round(
     progress.stage(Stage.SEGMENTS)
     recalibration = round_recalibration(spec, [s.observations for s in served])
     fitted = _Fitted.of(posterior, cumulative, recalibration, control)
-    control.checkpoint()
+    control.halt_if_asked()
     search = _search(fitted, state, spec, round_idx)
-    control.checkpoint()
+    control.halt_if_asked()
     registered, registered_draws = follow_segments(
         registered_segments(state.actions, len(state.rounds)),
         cumulative,

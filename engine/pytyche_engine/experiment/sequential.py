@@ -393,7 +393,7 @@ class SequentialExperiment(ExperimentSoFar):
         kept = None if folder is None else folder.begin_round(latest)
         try:
             done = fit_round(latest, self._state, self._spec, control, kept)
-            control.checkpoint()
+            control.halt_if_asked()
             with self._lock:
                 control.seal()
                 if self._folder is not None:
