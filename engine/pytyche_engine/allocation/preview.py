@@ -30,6 +30,9 @@ SIGNIFICANCE = 0.05
 FEWEST_BUYERS = 10
 """Visitors who spent anything, below which the spread of revenue is not known well enough."""
 
+BINS = 16
+"""Bins of a feature's distribution."""
+
 MOST_KEPT = 1000
 """Rules, and policies, whose answers are kept."""
 
@@ -307,14 +310,14 @@ class Distribution:
     counts: tuple[int, ...]
 
 
-def distribution(seen: SeenVisitors, feature: str, bins: int = 16) -> Distribution | None:
+def distribution(seen: SeenVisitors, feature: str) -> Distribution | None:
     """The distribution of a numeric feature; None where no visitor has a value."""
     values = seen.observations.features[feature].to_numpy(dtype=float, na_value=np.nan)
     values = values[np.isfinite(values)]
     if not values.size:
         return None
     low, middle, high = (float(q) for q in np.quantile(values, [0.005, 0.5, 0.995]))
-    counts, _ = np.histogram(np.clip(values, low, high), bins=bins, range=(low, high))
+    counts, _ = np.histogram(np.clip(values, low, high), bins=BINS, range=(low, high))
     return Distribution(low, high, middle, tuple(int(c) for c in counts))
 
 
