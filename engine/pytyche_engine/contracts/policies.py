@@ -53,6 +53,20 @@ class Route:
 class _Routing(ABC):
     """A policy: routes of which the first that matches decides."""
 
+    @property
+    def named_arms(self) -> frozenset[str]:
+        """The arms that the policy names."""
+        return frozenset()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that the policy routes by."""
+        return ()
+
+    @abstractmethod
+    def describe(self) -> str:
+        """The policy in a few words, as shown in tables."""
+
     @abstractmethod
     def routing(self, arms: Sequence[str]) -> tuple[Route, ...]:
         """The policy spelled out as routes; the last one is for everyone."""
@@ -71,16 +85,6 @@ class _Routing(ABC):
 @dataclass(frozen=True)
 class BaselinePolicy(_Routing):
     """Everyone in the cell gets the control arm."""
-
-    @property
-    def named_arms(self) -> frozenset[str]:
-        """The arms that the policy names."""
-        return frozenset()
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules that the policy routes by."""
-        return ()
 
     def routing(self, arms: Sequence[str]) -> tuple[Route, ...]:
         """The policy spelled out as routes; the last one is for everyone."""
@@ -111,11 +115,6 @@ class UniformPolicy(_Routing):
     def named_arms(self) -> frozenset[str]:
         """The arms that the policy names."""
         return frozenset(self.over)
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules that the policy routes by."""
-        return ()
 
     def routing(self, arms: Sequence[str]) -> tuple[Route, ...]:  # noqa: ARG002 - one signature
         """The policy spelled out as routes; the last one is for everyone."""
