@@ -17,7 +17,7 @@ from pytyche_engine.contracts import (
     Plan,
     UniformPolicy,
 )
-from pytyche_engine.decisions.health import traffic_over_rounds, traffic_split
+from pytyche_engine.decisions.traffic import traffic_over_rounds, traffic_split
 
 ARMS = ("control", "a", "b")
 PLAN = Plan(
