@@ -15,10 +15,7 @@ from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.given import count, is_number, shown
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.contracts.policies import AllocationRule, check_allocation
-
-DEEPEST = 3
-"""The deepest policy tree that is searched exactly."""
+from pytyche_engine.contracts.policies import MAX_DEPTH, AllocationRule, check_allocation
 
 CONTROL = "control"
 """The usual name of the control arm; a cell of that name is in every plan."""
@@ -81,7 +78,7 @@ def check_design(
     rounds = schedule(schedule_or_sizes)
     check_floors(min_control_weight, min_explore_weight)
     check_allocation(allocation)
-    depth = count("'max_segment_depth'", max_segment_depth, 1, DEEPEST)
+    depth = count("'max_segment_depth'", max_segment_depth, 1, MAX_DEPTH)
     if not is_number(min_segment_share) or not 0 < min_segment_share <= 0.5:
         raise DesignError(
             f"'min_segment_share' is {shown(min_segment_share)}; use a share above 0 and at most "

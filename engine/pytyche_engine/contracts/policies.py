@@ -16,6 +16,9 @@ from pytyche_engine.contracts.rules import Rule
 WEIGHT_TOLERANCE = 1e-6
 """How far weights or shares may be from adding up to one."""
 
+MAX_DEPTH = 3
+"""Most questions on a path of a policy tree: deeper ones are not searched exactly."""
+
 AllocationRule = Literal["thompson", "top_two", "exploration_sampling"]
 """How Optimized turns P(best) into shares; the formulas are in `allocation.shares`."""
 

@@ -9,6 +9,7 @@ from pytyche_engine.contracts.decisions import Segment, SegmentSearch
 from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.policies import MAX_DEPTH
 from pytyche_engine.contracts.recalibration import Recalibration
 from pytyche_engine.segments.choice import choose_tree, draw_folds, search_scores
 from pytyche_engine.segments.described import describe_segment
@@ -17,7 +18,6 @@ from pytyche_engine.segments.honest import held_out_lift
 from pytyche_engine.segments.incumbent import find_incumbent, stays
 from pytyche_engine.segments.leaning import lean_on_held_out
 from pytyche_engine.segments.scores import doubly_robust_scores
-from pytyche_engine.segments.search import MAX_DEPTH
 from pytyche_engine.segments.stability import stability_scores
 
 
