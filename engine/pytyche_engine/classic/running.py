@@ -9,7 +9,6 @@ from scipy.special import ndtri
 
 from pytyche_engine.classic.contrast import Contrast
 from pytyche_engine.classic.running_figures import (
-    RATE_LEVEL,
     RunningComparison,
     RunningDesign,
     RunningSums,
@@ -19,6 +18,7 @@ from pytyche_engine.classic.running_figures import (
 from pytyche_engine.classic.running_verdict import Verdict, verdict_on
 from pytyche_engine.classic.sequential import FEWEST_CONVERSIONS, FEWEST_VISITORS, MixtureTest
 from pytyche_engine.classic.srm import check_srm_periods
+from pytyche_engine.contracts.estimates import INTERVAL_LEVEL
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def _satterthwaite(v: Float[np.ndarray, " 2"], n: Float[np.ndarray, " 2"]) -> fl
 
 
 def _figures(sums: RunningSums, design: RunningDesign) -> tuple[VariantFigures, ...]:
-    z = float(ndtri((1 + RATE_LEVEL) / 2))
+    z = float(ndtri((1 + INTERVAL_LEVEL) / 2))
     found = []
     for k, name in enumerate(design.names):
         n = float(sums.exposures[:, k].sum())

@@ -7,9 +7,6 @@ from jaxtyping import Float
 
 from pytyche_engine.contracts.errors import DesignError
 
-RATE_LEVEL = 0.80
-"""Level of the intervals of single variants, as in every other table of this project."""
-
 
 @dataclass(frozen=True, eq=False)
 class RunningSums:
@@ -97,7 +94,7 @@ class VariantFigures:
         exposures: visitors.
         conversions: how many converted.
         mean: conversions or revenue per visitor; None without visitors.
-        low, high: interval of `mean` at `RATE_LEVEL`.
+        low, high: interval of `mean` at `contracts.estimates.INTERVAL_LEVEL`.
     """
 
     name: str
