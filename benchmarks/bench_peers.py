@@ -25,8 +25,9 @@ from figures import RESULTS, Figure, record, show
 from peers.environments import interpreter
 from peers.task import FitSize, Trial
 
-from pytyche_engine.contracts.cells import Cell, UniformPolicy
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import UniformPolicy
 from pytyche_engine.sources import simulated_experiment_generator
 
 PEERS = Path(__file__).parent / "peers"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from pytyche_engine.contracts.cells import Route, TreePolicy
+from pytyche_engine.contracts.policies import Route, TreePolicy
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.experiment.round import Round
 from pytyche_lab.viz import palette

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import pandas as pd
 
-from pytyche_engine.contracts.cells import TreePolicy
 from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import TreePolicy
 from pytyche_engine.contracts.rule_tree import RuleLeaf, RuleNode, rule_tree
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure

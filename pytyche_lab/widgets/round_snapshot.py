@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from pytyche_engine.contracts import BaselinePolicy, Cell, MixPolicy, Segment
-from pytyche_engine.contracts.cells import TreePolicy, UniformPolicy
 from pytyche_engine.contracts.decisions import CellObservation, Comparison
+from pytyche_engine.contracts.policies import TreePolicy, UniformPolicy
 from pytyche_engine.contracts.verdicts import Verdict
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.lamps import lamps

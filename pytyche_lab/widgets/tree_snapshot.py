@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytyche_engine.contracts import Segment
-from pytyche_engine.contracts.cells import TreePolicy
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import TreePolicy
 from pytyche_engine.contracts.rule_tree import RuleLeaf, RuleNode, rule_tree
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.round_snapshot import shown_segments

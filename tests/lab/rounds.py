@@ -6,20 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pytyche_engine.contracts.cells import (
-    BaselinePolicy,
-    Cell,
-    Route,
-    TreePolicy,
-    UniformPolicy,
-)
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.convergence import Convergence
 from pytyche_engine.contracts.decisions import (
     CellObservation,
     Comparison,
     Decision,
-    DoublyRobustScores,
     Recommendation,
     Segment,
     SegmentSearch,
@@ -28,8 +21,10 @@ from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import FeatureSchema, Observations, Outcome
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import BaselinePolicy, Route, TreePolicy, UniformPolicy
 from pytyche_engine.contracts.round_health import RoundHealth
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.truth import TruthComparison
 from pytyche_engine.decisions import traffic_over_rounds, traffic_split

@@ -91,7 +91,7 @@ def test_a_frame_of_the_notebook_is_observed(monkeypatch):
 def test_a_job_is_shown_until_it_ends_well():
     exp = with_rounds(finished_round(0))
     lab = exp.lab()
-    job = Job(lambda control: [control.checkpoint() or time.sleep(0.01) for _ in range(30)])
+    job = Job(lambda control: [control.halt_if_asked() or time.sleep(0.01) for _ in range(30)])
     exp._job = job.start()
     exp.watch(job)
     assert lab.fit is not None
@@ -103,7 +103,7 @@ def test_a_job_is_shown_until_it_ends_well():
 def test_a_cancelled_job_stays_in_sight():
     exp = with_rounds(finished_round(0))
     lab = exp.lab()
-    job = Job(lambda control: [control.checkpoint() or time.sleep(0.01) for _ in range(1000)])
+    job = Job(lambda control: [control.halt_if_asked() or time.sleep(0.01) for _ in range(1000)])
     exp._job = job.start()
     exp.watch(job)
     job.cancel()
