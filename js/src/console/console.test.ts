@@ -80,6 +80,17 @@ describe("the list", () => {
     expect(c.el.querySelector(".pt-note.bad")).toBeNull();
   });
 
+  it("says when no answer comes, and takes it back when one does", async () => {
+    const c = open(pageOf(summary({ status: "draft" })));
+    await c.settle();
+    c.answers.set(`POST /experiments/${"a".repeat(32)}/launch`, [200, detailOf(summary())]);
+    c.button("Launch").click();
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(c.el.textContent).toContain("No answer yet.");
+    await c.settle();
+    expect(c.el.textContent).not.toContain("No answer yet.");
+  });
+
   it("searches, turns pages and stays in its project", async () => {
     const c = open({ ...pageOf(summary()), n_found: 45 }, "shop");
     await c.settle();

@@ -14,6 +14,9 @@ import { empty, experimentTable, type ListActions, pager, shortTable, totals } f
 const ROWS = 20;
 const REFRESH_MS = 5000;
 const SEARCH_MS = 250;
+/** An answer takes milliseconds, but for one that opens a large experiment. */
+const SILENCE_MS = 8_000;
+const SILENCE = "No answer yet. If none comes, the kernel is gone: run this cell, or load this page, again.";
 
 /** Opens an adaptive experiment's cockpit, and gives the element that it is in. */
 export type OpenCockpit = (id: string) => Promise<HTMLElement>;
@@ -34,6 +37,7 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
   let search = "";
   let offset = 0;
   let drawnAs = "";
+  let silence: ReturnType<typeof setTimeout> | undefined;
 
   const root = h("article", { class: "pt pt-card pt-console", "aria-label": "Experiments", "data-testid": "console" });
   const live = h("p", { class: "vh", role: "status", "aria-live": "polite" });
@@ -58,13 +62,20 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
     message = "";
     busy = true;
     draw();
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      message = live.textContent = SILENCE;
+      draw();
+    }, SILENCE_MS);
     try {
       await work();
+      message = "";
       live.textContent = said;
     } catch (error) {
       message = error instanceof Error ? error.message : String(error);
       live.textContent = message;
     }
+    clearTimeout(silence);
     busy = false;
     draw();
   }
@@ -222,6 +233,7 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
   const timer = setInterval(() => void refresh(), REFRESH_MS);
   cleanup.add(() => clearInterval(timer));
   cleanup.add(() => clearTimeout(typing));
+  cleanup.add(() => clearTimeout(silence));
   el.append(root);
   cleanup.add(() => root.remove());
   draw(true);
