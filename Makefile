@@ -162,7 +162,7 @@ bench: setup
 	@for study in coverage options; do $(BIN)/python benchmarks/bench_coverage.py $$study --minutes 90 --record; done
 	@for part in policies trials intervals; do echo "== $$part"; $(BIN)/python benchmarks/bench_$$part.py --minutes 90 --record; done
 	@$(BIN)/python benchmarks/bench_calibration.py coverage sweep killed cluster --record
-	@$(BIN)/python benchmarks/chart.py
+	@$(BIN)/python benchmarks/peers_chart.py
 	@$(MAKE) figures
 
 figures: setup

@@ -21,7 +21,10 @@ NO_NPM = (
 
 
 class WidgetBuild(BuildHookInterface):  # type: ignore[type-arg]  # generic in its stubs alone
-    """Runs ``npm ci && npm run build`` in js/ unless every widget has its bundle."""
+    """Runs ``npm ci && npm run build`` in js/ unless that was done before.
+
+    Bundles that are there are taken as they are: ``make setup`` knows when they are out of date.
+    """
 
     PLUGIN_NAME = "custom"
 

@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-from figures import RESULTS, Figure, record
+from figures import Figure, record, show
 
 from pytyche_engine.calibration import (
     CalibrationArtifact,
@@ -199,10 +199,9 @@ def main() -> None:
     SWEEPS.mkdir(exist_ok=True)
     for step in given.steps:
         figures = STEPS[step]()
-        for figure in figures:
-            print(f"{figure.id}: {figure.value}{'' if figure.holds else '  SHORT'}")
+        show(figures)
         if given.record:
-            record("calibration", figures, RESULTS)
+            record("calibration", figures)
 
 
 if __name__ == "__main__":

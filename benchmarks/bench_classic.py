@@ -4,7 +4,6 @@ python benchmarks/bench_classic.py [errors|bandit|asos|speed ...]
 """
 
 import gc
-import sys
 import time
 import tracemalloc
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import classic_streams
 import numpy as np
 import pandas as pd
-from figures import Figure, record
+from figures import Figure, measure
 
 from pytyche_engine import classic
 
@@ -162,9 +161,4 @@ def _numpy(frame: pd.DataFrame) -> list[float]:
 PARTS = {"errors": errors, "bandit": bandit, "asos": asos, "speed": speed}
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or PARTS:
-        print(f"== {name}", flush=True)
-        found = PARTS[name]()
-        for figure in found:
-            print(figure.id, figure.value, "" if figure.holds else "SHORT", flush=True)
-        record("classic", found)
+    measure("classic", PARTS)

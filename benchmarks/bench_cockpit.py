@@ -4,7 +4,6 @@ In JupyterLab and Chromium, from the browser's own clock. The rounds are made up
 here is their size. Progress is measured on a page of its own, where nothing else allocates.
 """
 
-import os
 import statistics
 import sys
 import tempfile
@@ -16,7 +15,7 @@ sys.path[:0] = [str(ROOT / "tests/browser"), str(ROOT / "tests/lab")]
 
 import chromium  # noqa: E402 - found on the path above
 import stage  # noqa: E402 - found on the path above
-from figures import Figure, record  # noqa: E402 - found on the path above
+from figures import Figure, record, show  # noqa: E402 - found on the path above
 from lab import Notebook, jupyter_lab, write_notebook  # noqa: E402 - found on the path above
 from playwright.sync_api import Browser, Error, sync_playwright  # noqa: E402 - found on the path above
 
@@ -191,12 +190,8 @@ def _event(iteration: int) -> FitEvent:
 
 
 def main() -> None:
-    path, _ = chromium.find()
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=[*sandbox, "--disable-gpu", "--no-first-run"]
-        )
+        browser = chromium.launch(playwright)
         heap, nodes = progress_memory(browser)
         seen = in_lab(browser)
         browser.close()
@@ -262,8 +257,7 @@ def main() -> None:
             "nodes",
         ),
     ]
-    for figure in figures:
-        print(figure.id, figure.value, figure.unit, "" if figure.holds else "MISSES")
+    show(figures)
     if "--record" in sys.argv:
         record("cockpit", figures)
 

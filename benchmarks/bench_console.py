@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from figures import Figure, record
+from figures import Figure, record, show
 from sqlalchemy import func, select
 
 from pytyche_engine.store import tables as t
@@ -31,7 +31,6 @@ from pytyche_engine.store.records import ExperimentDraft, VariantDraft
 from pytyche_engine.store.registry import Registry
 from pytyche_engine.store.rows import now
 
-PART = "console"
 N_EXPERIMENTS = 10_000
 N_REQUESTS, N_CLIENTS = 1500, 2
 N_ROWS = 1_000_000
@@ -237,6 +236,5 @@ if __name__ == "__main__":
     with server() as at:
         figures = [*listing(at), *ingest(at), *upload(at)]
     figures += two_writers()
-    record(PART, figures)
-    for figure in figures:
-        print(f"{figure.id}: {figure.value:.4g} {figure.unit} (bar {figure.bar})")
+    show(figures)
+    record("console", figures)

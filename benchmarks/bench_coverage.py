@@ -11,23 +11,14 @@ Run one study at a time: a fit uses all cores.
 """
 
 import argparse
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from figures import RESULTS, record
+from figures import RESULTS, commit, record
 from resumable import Row, run_missing
-from sampler_study import (
-    CONSTANT_EFFECTS,
-    POPULATIONS,
-    Allocation,
-    DataSet,
-    Option,
-    from_stumps,
-    measure,
-    without_deviations_of_control,
-)
+from sampler_study import Option, from_stumps, measure, without_deviations_of_control
+from simulated_trials import CONSTANT_EFFECTS, POPULATIONS, Allocation, DataSet
 from study_tables import (
     accuracy_table,
     circumstance,
@@ -197,15 +188,10 @@ def run(study: Study, path: Path, minutes: float) -> list[Row]:
     """Fit what is missing; the rows of the study's cases, in the order of the cases."""
 
     def case(data: DataSet, option: Option) -> Callable[[], Row]:
-        return lambda: {"commit": _commit(), **measure(data, option, timed=study.timed)}
+        return lambda: {"commit": commit(), **measure(data, option, timed=study.timed)}
 
     cases = {key_of(data, option): case(data, option) for data, option in study.cases()}
     return run_missing(cases, path, minutes)
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(RESULTS.parent), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main() -> None:

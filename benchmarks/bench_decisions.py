@@ -3,7 +3,6 @@
 Parts: drift, adaptive. Without a name both run, in this order. One core is enough.
 """
 
-import sys
 import warnings
 from dataclasses import replace
 
@@ -17,13 +16,11 @@ from decision_trials import (
     adaptive_trial,
     posterior_of_means,
 )
-from figures import Figure, record
+from figures import Figure, measure
 
 from pytyche_engine.decisions.crosscheck import LEVEL, cross_check_arms
 from pytyche_engine.decisions.drift import lift_drift
 from pytyche_engine.segments import doubly_robust_scores
-
-PART = "decisions"
 
 
 def alarmed(trial: DriftTrial, seed: int) -> list[set[str]]:
@@ -199,9 +196,4 @@ PARTS = {"drift": drift, "adaptive": adaptive}
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    for name in sys.argv[1:] or PARTS:
-        print(f"== {name}", flush=True)
-        found = PARTS[name]()
-        for figure in found:
-            print(figure.id, figure.value, "" if figure.holds else "SHORT", flush=True)
-        record(PART, found)
+    measure("decisions", PARTS)

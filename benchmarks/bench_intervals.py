@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from bench_coverage import CIRCUMSTANCES, EFFECT_SCALES
-from figures import RESULTS, Figure, record
+from figures import RESULTS, Figure, record, show
 from jaxtyping import Float
 from resumable import Row, run_missing
-from sampler_study import POPULATIONS, DataSet, generate
+from simulated_trials import POPULATIONS, DataSet, generate
 
 from pytyche_engine.bcf import Settings, fit
 from pytyche_engine.contracts.effects import GroupDraws
@@ -185,8 +185,7 @@ def main() -> None:
         return
     print(scenario_table(rows))
     figures = coverage_figures(rows)
-    for figure in figures:
-        print(f"{figure.id}: {figure.value:.3f}{'' if figure.holds else '  SHORT'}")
+    show(figures)
     if given.record:
         record("decisions", figures)
 

@@ -6,47 +6,28 @@ run, in this order. Each takes minutes; ``small-effects`` keeps what it has done
 """
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from figures import RESULTS, Figure, record
+from figures import RESULTS, Figure, measure
+from processes import last_line, nothing_compiled
+from real_trials import HILLSTROM_ARMS, read_hillstrom
+from tutorial import tutorial_experiment
 
 import pytyche_lab as pt
 
 ROOT = Path(__file__).parents[1]
-HILLSTROM = ROOT.parent / "shared" / "data" / "hillstrom" / "hillstrom.csv.gz"
-ARMS = ["control", "low_promo", "free_ship"]
-PART = "main-job"
-
-
-def tutorial_experiment(effect_scale: float, seed: int, sizes: list[int]):
-    generator = pt.simulated_experiment_generator(
-        template="clustered_realistic",
-        metric="revenue_per_visitor",
-        effect_scale=effect_scale,
-        K=3,
-        seed=seed,
-        treatment_names=ARMS,
-    )
-    return pt.sequential_experiment(
-        generator=generator, schedule=sizes, treatments=ARMS, seed=seed, progress=False
-    )
 
 
 FIRST_ROUND = """
 import time, warnings
 start = time.monotonic()
 warnings.simplefilter("ignore")
-import sys
-sys.path.insert(0, "benchmarks")
-from bench_main_job import tutorial_experiment
+from tutorial import tutorial_experiment
 exp = tutorial_experiment(0.1, 42, [2000, 4000, 8000])
 next(exp)
 print(time.monotonic() - start)
@@ -55,20 +36,8 @@ print(time.monotonic() - start)
 
 def timing() -> list[Figure]:
     """A first round of 2,000 visitors in a new process, without and with compiled code."""
-    seconds = []
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "XDG_CACHE_HOME": cache}
-        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-        for _ in range(3):
-            run = subprocess.run(
-                [sys.executable, "-c", FIRST_ROUND],
-                cwd=ROOT,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            seconds.append(float(run.stdout.split()[-1]))
+    with nothing_compiled() as environment:
+        seconds = [float(last_line(FIRST_ROUND, environment=environment)) for _ in range(3)]
     what = "first round of 2,000 visitors in a new process, import to conclusions"
     return [
         Figure("first-round-cold", f"{what}, nothing compiled", seconds[0], 30, "lower", "s"),
@@ -151,23 +120,17 @@ def small_effects(seeds: int = 10) -> list[Figure]:
 
 def hillstrom() -> list[Figure]:
     """All 64,000 customers of the real trial, fitted at once."""
-    arms = ["No E-Mail", "Mens E-Mail", "Womens E-Mail"]
-    frame = pd.read_csv(HILLSTROM)
+    arms = HILLSTROM_ARMS
+    frame = read_hillstrom()
     experiment = pt.sequential_experiment(
         schedule=[len(frame)],
         treatments=arms,
         cells=[
             pt.Cell("control", pt.BaselinePolicy(), 0.0),
-            pt.Cell("explore", pt.UniformPolicy(tuple(arms)), 1.0),
+            pt.Cell("explore", pt.UniformPolicy(arms), 1.0),
         ],
         min_control_weight=0.0,
-        columns={
-            "visitor": None,
-            "arm": "segment",
-            "revenue": "spend",
-            "cell": None,
-            "ignore": ["visit", "conversion"],
-        },
+        columns={"visitor": None, "cell": None},
         progress=False,
         seed=1,
     )
@@ -328,6 +291,4 @@ PARTS = {
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    for name in sys.argv[1:] or PARTS:
-        print(f"== {name}", flush=True)
-        record(PART, PARTS[name]())
+    measure("main-job", PARTS)

@@ -21,16 +21,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from figures import RESULTS, Figure, record
+from figures import RESULTS, Figure, record, show
 from peers.environments import interpreter
 from peers.task import FitSize, Trial
 
-from pytyche_engine.contracts.cells import Cell, UniformPolicy
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import UniformPolicy
 from pytyche_engine.sources import simulated_experiment_generator
 
 PEERS = Path(__file__).parent / "peers"
-PART = "sampler"
 ARMS = ("control", "treatment")
 TRIALS = ((0.5, 1), (0.1, 1))
 """Effect scale and seed of every trial against stochtree."""
@@ -305,11 +305,10 @@ def main() -> None:
     for name in given.parts or PARTS:
         print(f"== {name}", flush=True)
         figures, runs = PARTS[name](given.small)
-        for figure in figures:
-            print(f"{figure.id}: {figure.value:.4g} {figure.unit}  ({figure.what})")
+        show(figures)
         if not given.small:
             keep(f"peers-{name}", runs)
-            record(PART, figures)
+            record("sampler", figures)
 
 
 if __name__ == "__main__":

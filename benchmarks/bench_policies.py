@@ -7,8 +7,6 @@ it was (``--minutes`` for a piece): a half is a row of ``benchmarks/results/runs
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import warnings
 from functools import partial
@@ -16,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from figures import RESULTS, Figure, record
+from figures import RESULTS, Figure, record, show
 from policy_trials import XOR_ARMS, xor_and
+from processes import last_line
 from real_trials import HILLSTROM_ARMS, read_hillstrom
 from resumable import Row, run_missing
 
@@ -177,7 +176,7 @@ def memory_above():
 
 def size() -> list[Figure]:
     """One search of depth 3 at n = 350,000."""
-    result = _in_process(SEARCH)
+    result = json.loads(last_line(SEARCH))
     what = "fit_policy_tree, depth 3, n = 350,000, p = 20 (8 categorical), K = 4"
     return [
         Figure("tree-seconds-350k", what, result["seconds"], 30, "lower", "s"),
@@ -226,8 +225,8 @@ def analysis() -> list[Figure]:
     """All conclusions of a round of 350,000 visitors, in a process that did not fit it."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "experiment")
-        _in_process(FIT, path)
-        result = _in_process(CONCLUDE, path)
+        last_line(FIT, path)
+        result = json.loads(last_line(CONCLUDE, path))
     what = (
         "all conclusions of a round after its fit, n = 350,000, p = 20, K = 4, 900 draws "
         "(the most that a fit keeps), compilation included"
@@ -252,19 +251,6 @@ def analysis() -> list[Figure]:
             "GiB",
         ),
     ]
-
-
-def _in_process(code: str, *arguments: str) -> dict:
-    """Run code in a process of its own; what its last line says, if anything."""
-    run = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-    )
-    print(run.stderr, run.stdout, flush=True)
-    run.check_returncode()
-    return json.loads(run.stdout.splitlines()[-1]) if run.stdout.strip() else {}
 
 
 # --- a policy on visitors that did not make it --------------------------------------------
@@ -362,8 +348,7 @@ def main() -> None:
     for name in given.parts or parts:
         print(f"== {name}", flush=True)
         figures = parts[name]()
-        for figure in figures:
-            print(figure.id, figure.value, "" if figure.holds else "SHORT", flush=True)
+        show(figures)
         if given.record:
             record("decisions", figures)
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from figures import Figure, record
+from figures import Figure, measure
 
 ROOT = Path(__file__).parents[1]
 IMPORT = """
@@ -126,9 +126,4 @@ PARTS = {
 }
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or [part for part in PARTS if part not in ("wheel", "clone")]:
-        print(f"== {name}", flush=True)
-        found = PARTS[name]()
-        for figure in found:
-            print(figure.id, figure.value, "" if figure.holds else "SHORT", flush=True)
-        record("release", found)
+    measure("release", PARTS, usual=("files", "start", "docstrings"))

@@ -1,24 +1,20 @@
 """The sampler, measured: ``python benchmarks/bench_sampler.py [part ...]``.
 
 Parts: step, profile, start-up, tutorial, large. Without a name all run, in this order. Peers in
-their own environments are in ``bench_peers.py``, coverage and mixing in ``sampler_study.py``.
+their own environments are in ``bench_peers.py``, coverage and mixing in ``bench_coverage.py``.
 """
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import jax
 import numpy as np
 from bartz import mcmcstep
 from bartz.mcmcloop import run_mcmc
-from figures import Figure, record
+from figures import Figure, measure
+from processes import last_line, nothing_compiled
 
 from pytyche_engine.bcf import forests
 from pytyche_engine.bcf import step as sweep
@@ -27,9 +23,6 @@ from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.bcf.start import Encoded, cold_start, init_state
 from pytyche_engine.bcf.state import ForestGroup, HurdleState, LatentScale
 from pytyche_engine.contracts.observations import Outcome
-
-ROOT = Path(__file__).parents[1]
-PART = "sampler"
 
 
 def made_up(n: int, p: int = 20, n_arms: int = 3, rate: float = 0.05, seed: int = 0) -> Encoded:
@@ -181,7 +174,7 @@ def _part_seconds(part: Callable[[jax.Array, HurdleState], object], state: Hurdl
 START = """
 import sys, time, warnings
 warnings.simplefilter("ignore")
-sys.path[:0] = ["benchmarks", "tests/engine"]
+sys.path.insert(0, "../tests/engine")
 import jax
 compiled = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -204,11 +197,10 @@ print(first[0], sum(s > 0.2 for s in compiled[before:]))
 def start_up() -> list[Figure]:
     """From a process's start to its first iterations; compilation inside a bucket of shapes."""
     rows = []
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "XDG_CACHE_HOME": cache}
-        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    with nothing_compiled() as environment:
         for _ in range(4):
-            rows.append([float(x) for x in _in_process(START, environment, str(time.time()))])
+            said = last_line(START, str(time.time()), environment=environment)
+            rows.append([float(x) for x in said.split()])
             print(rows[-1], flush=True)
     what = "2,000 visitors, process start to first iterations"
     return [
@@ -232,10 +224,10 @@ def start_up() -> list[Figure]:
 
 
 TUTORIAL = """
-import json, resource, sys, time, warnings
+import json, sys, time, warnings
 warnings.simplefilter("ignore")
-sys.path.insert(0, "benchmarks")
-from bench_main_job import tutorial_experiment
+from peers.measure import peak_mib
+from tutorial import tutorial_experiment
 rows = []
 start = time.monotonic()
 for done in tutorial_experiment(0.1, 42, [50_000, 100_000, 200_000]):
@@ -243,17 +235,14 @@ for done in tutorial_experiment(0.1, 42, [50_000, 100_000, 200_000]):
     rows.append([time.monotonic() - start, truth.cate_rmse, truth.oracle_gap,
                  truth.rpv_oracle - truth.rpv_best_arm, done.posterior.sampling.iterations])
     print(done.posterior.sampling.line, done.truth_line(), file=sys.stderr, flush=True)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(json.dumps({"rounds": rows, "peak": peak}))
+print(json.dumps({"rounds": rows, "peak": peak_mib() / 2**10}))
 """
 
 
 def tutorial() -> list[Figure]:
     """The seeds' tutorial at its own size, in a new process without compiled code."""
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "XDG_CACHE_HOME": cache}
-        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-        result = json.loads(" ".join(_in_process(TUTORIAL, environment)))
+    with nothing_compiled() as environment:
+        result = json.loads(last_line(TUTORIAL, environment=environment))
     rounds = result["rounds"]
     print(result, flush=True)
     sizes = "50,000 / 100,000 / 200,000 visitors, effect_scale 0.1, K = 3, seed 42"
@@ -283,9 +272,10 @@ def tutorial() -> list[Figure]:
 
 
 LARGE = """
-import json, resource, sys, time, warnings
+import json, sys, time, warnings
 warnings.simplefilter("ignore")
 import numpy as np, pandas as pd
+from peers.measure import peak_mib
 from pytyche_engine.bcf import Settings, fit
 from pytyche_engine.contracts.observations import (
     Feature, FeatureKind, FeatureSchema, Observations, Outcome)
@@ -315,17 +305,13 @@ own = [(t, i) for t, c, i in times if c == 0]
 seconds = (own[-1][0] - own[1][0]) / sum(i for _, i in own[2:])
 posterior.predict(features)
 posterior.effects(features)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(json.dumps({"seconds": seconds, "peak": peak}))
+print(json.dumps({"seconds": seconds, "peak": peak_mib() / 2**10}))
 """
 
 
 def large() -> list[Figure]:
     """Two million visitors: memory of a short fit with its predictions, and its pace."""
-    small, big = (
-        json.loads(" ".join(_in_process(LARGE, dict(os.environ), str(n))))
-        for n in (100_000, 2_000_000)
-    )
+    small, big = (json.loads(last_line(LARGE, str(n))) for n in (100_000, 2_000_000))
     print(small, big, flush=True)
     what = "2,000,000 visitors, 20 features, K = 3"
     return [
@@ -356,19 +342,6 @@ def large() -> list[Figure]:
     ]
 
 
-def _in_process(code: str, environment: dict[str, str], *arguments: str) -> list[str]:
-    """The words that a new Python process prints last."""
-    run = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return run.stdout.splitlines()[-1].split()
-
-
 PARTS = {
     "step": step,
     "profile": profile,
@@ -379,6 +352,4 @@ PARTS = {
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    for name in sys.argv[1:] or PARTS:
-        print(f"== {name}", flush=True)
-        record(PART, PARTS[name]())
+    measure("sampler", PARTS)

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from figures import RESULTS, record
+from figures import RESULTS, record, show
 from karlan import KARLAN_SEEDS, karlan_case, karlan_figures
 from permuted_arms import AA_TRIALS, N_PERMUTATIONS, aa_case, aa_figures
 from resumable import Row, run_missing
-from tutorial import N_TUTORIALS, tutorial_case, tutorial_figures
+from tutorial_trials import N_TUTORIALS, tutorial_case, tutorial_figures
 
 CASES: Mapping[str, Mapping[str, Callable[[], Row]]] = {
     "karlan": {f"order {i}": partial(karlan_case, i) for i in range(KARLAN_SEEDS)},
@@ -49,8 +49,7 @@ def main() -> None:
         if not rows:
             continue
         figures = FIGURES[part](rows)
-        for figure in figures:
-            print(f"{figure.id}: {figure.value:.3g}{'' if figure.holds else '  SHORT'}")
+        show(figures)
         if given.record and len(rows) == len(CASES[part]):
             record("decisions", figures)
 

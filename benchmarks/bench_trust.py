@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from figures import Figure, record
+from figures import Figure, record, show
 
 ROOT = Path(__file__).parents[1]
 TRUST = ROOT / "tests" / "trust"
@@ -118,8 +118,7 @@ def main() -> None:
     }
     for part in asked.parts:
         figures = run[part]()
-        for figure in figures:
-            print(f"{figure.id}: {figure.value} {figure.unit}")
+        show(figures)
         if asked.record:
             record("trust", figures)
 

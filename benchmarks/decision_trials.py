@@ -11,18 +11,18 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from pytyche_engine.allocation import thompson_shares
-from pytyche_engine.contracts.cells import (
+from pytyche_engine.contracts.cells import Cell
+from pytyche_engine.contracts.door import read_round
+from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
+from pytyche_engine.contracts.observations import Observations, concat
+from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import (
     BaselinePolicy,
-    Cell,
     Policy,
     Route,
     TreePolicy,
     UniformPolicy,
 )
-from pytyche_engine.contracts.door import read_round
-from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
-from pytyche_engine.contracts.observations import Observations, concat
-from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.rules import Rule, Threshold
 from pytyche_engine.sources.simulated import SimulatedSource
 from pytyche_engine.sources.templates import TEMPLATES, Draw, Drawn, Population

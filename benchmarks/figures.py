@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,7 +55,7 @@ def record(part: str, figures: Sequence[Figure], results: Path = RESULTS) -> Non
     rows = json.loads(path.read_text()) if path.exists() else []
     run = {
         "command": " ".join(["python", _from_root(sys.argv[0]), *sys.argv[1:]]),
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),
         "machine": _machine(),
     }
@@ -74,18 +74,45 @@ def newest(results: Path = RESULTS) -> list[tuple[str, Figure, str]]:
     return sorted(found.values(), key=lambda item: item[1].holds)
 
 
+def show(figures: Iterable[Figure]) -> None:
+    """Print figures as they are measured, and which of them fall short."""
+    for figure in figures:
+        words = f"{figure.id}: {number(figure.value)} {figure.unit}".rstrip()
+        print(words if figure.holds else f"{words}  SHORT", flush=True)
+
+
+def measure(
+    file: str, parts: Mapping[str, Callable[[], Sequence[Figure]]], usual: Iterable[str] = ()
+) -> None:
+    """Measure what the command line names, show it, and append it to ``<file>.json``.
+
+    Args:
+        file: of the figures, without its ending.
+        parts: what gives the figures of each part, by its name.
+        usual: parts that are measured where none is named; all if left out.
+    """
+    names = sys.argv[1:] or list(usual) or list(parts)
+    if unknown := [name for name in names if name not in parts]:
+        raise SystemExit(f"There is no part {', '.join(unknown)}; use some of {', '.join(parts)}.")
+    for name in names:
+        print(f"== {name}", flush=True)
+        figures = parts[name]()
+        show(figures)
+        record(file, figures)
+
+
 def table(rows: Iterable[tuple[str, Figure, str]]) -> str:
     """The figures as text."""
     lines = [("", "part", "figure", "value", "bar", "commit")]
     for part, figure, commit in rows:
         sign = {"lower": "<=", "higher": ">=", "true": ""}[figure.better]
-        bar = "" if figure.bar is None else f"{sign} {_number(figure.bar)} {figure.unit}".strip()
+        bar = "" if figure.bar is None else f"{sign} {number(figure.bar)} {figure.unit}".strip()
         lines.append(
             (
                 "ok" if figure.holds else "SHORT",
                 part,
                 f"{figure.id}: {figure.what}",
-                f"{_number(figure.value)} {figure.unit}".strip(),
+                f"{number(figure.value)} {figure.unit}".strip(),
                 bar,
                 commit,
             )
@@ -97,7 +124,8 @@ def table(rows: Iterable[tuple[str, Figure, str]]) -> str:
     )
 
 
-def _number(value: float | bool) -> str:
+def number(value: float | bool) -> str:
+    """A value in a few digits."""
     return str(value).lower() if isinstance(value, bool) else f"{value:.4g}"
 
 
@@ -107,7 +135,9 @@ def _from_root(path: str) -> str:
     return str(absolute.relative_to(root)) if absolute.is_relative_to(root) else absolute.name
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is checked out, and whether files differ from it."""
+
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(RESULTS.parent), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

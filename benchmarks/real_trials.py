@@ -1,10 +1,13 @@
 """Two real randomised trials of revenue, as frames of features, ``arm`` and ``revenue``."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
-from bench_main_job import HILLSTROM
 
-KARLAN_LIST = HILLSTROM.parents[1] / "karlan_list" / "charitable.parquet"
+DATA = Path(__file__).parents[2] / "shared" / "data"
+HILLSTROM = DATA / "hillstrom" / "hillstrom.csv.gz"
+KARLAN_LIST = DATA / "karlan_list" / "charitable.parquet"
 
 HILLSTROM_ARMS = ("No E-Mail", "Mens E-Mail", "Womens E-Mail")
 KARLAN_ARMS = ("control", "1:1", "2:1", "3:1")

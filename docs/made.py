@@ -213,8 +213,8 @@ def benchmarks() -> None:
     parts: dict[str, list[str]] = {}
     for part, figure, _ in rows:
         sign = {"lower": "≤", "higher": "≥", "true": ""}[figure.better]
-        bar = "" if figure.bar is None else f"{sign} {figures._number(figure.bar)} {figure.unit}"
-        value = f"{figures._number(figure.value)} {figure.unit}"
+        bar = "" if figure.bar is None else f"{sign} {figures.number(figure.bar)} {figure.unit}"
+        value = f"{figures.number(figure.value)} {figure.unit}"
         cells = ["ok" if figure.holds else "**short**", *map(_plain, (figure.what, value, bar))]
         parts.setdefault(part, []).append(f"| {' | '.join(cells)} |")
     short = sum(not figure.holds for _, figure, _ in rows)

@@ -298,7 +298,10 @@ class RegisteredExperiment:
         return self._client.send("POST", f"{self._path}/observations", body=body, key=key)
 
     def __repr__(self) -> str:
-        detail = self.detail()
+        try:
+            detail = self.detail()
+        except PytycheError as error:  # deleted, or its server is gone: what shows it goes on
+            return f"Experiment {self.id}: {error}"
         lines = [
             f"{detail['name']} ({detail['type']}, {detail['status']})",
             _variants(detail).text(),

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from IPython.core.error import UsageError
 
@@ -14,20 +14,21 @@ class Command:
 
     Attributes:
         help: what it does, in a line.
-        name: whether it takes an experiment's name: "new", "one", "any" (may be left out), "no".
+        experiment: which experiment's name follows it: a "new" one, "one" that there is, "any"
+            or none, or "no" name at all.
         options: its options, as arguments of `argparse.ArgumentParser.add_argument`.
     """
 
     help: str
-    name: str = "one"
+    experiment: Literal["new", "one", "any", "no"] = "one"
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 COMMANDS: Mapping[str, Command] = {
-    "check": Command("what this installation has: versions, devices", name="no"),
+    "check": Command("what this installation has: versions, devices", experiment="no"),
     "new": Command(
         "make an experiment; its settings come from options or, with %%, from YAML or TOML below",
-        name="new",
+        experiment="new",
         options={
             "--treatments": {"nargs": "+", "metavar": "ARM", "help": "arm names, control first"},
             "--initial": {"type": int, "help": "visitors of the first round"},
@@ -47,7 +48,7 @@ COMMANDS: Mapping[str, Command] = {
             "--data": {"metavar": "FRAME", "help": "a data frame's name: the round's visitors"},
         },
     ),
-    "status": Command("how far the experiments are", name="any"),
+    "status": Command("how far the experiments are", experiment="any"),
     "show": Command(
         "the dashboard of a finished round",
         options={"--round": {"type": int, "help": "which round, from 1; the latest if left out"}},
@@ -99,8 +100,10 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "stop": Command("end sampling and keep what is drawn, labelled if it is unconverged"),
     "cancel": Command("cancel the fit; the experiment stays as it was"),
-    "console": Command("all experiments of the registry: make, launch, stop, analyze", name="no"),
-    "help": Command("this list", name="no"),
+    "console": Command(
+        "all experiments of the registry: make, launch, stop, analyze", experiment="no"
+    ),
+    "help": Command("this list", experiment="no"),
 }
 
 
@@ -117,8 +120,8 @@ def parser() -> argparse.ArgumentParser:
     words = top.add_subparsers(dest="command", metavar="command", required=True)
     for name, command in COMMANDS.items():
         sub = words.add_parser(name, add_help=False)
-        if command.name != "no":
-            sub.add_argument("name", nargs="?" if command.name == "any" else None)
+        if command.experiment != "no":
+            sub.add_argument("name", nargs="?" if command.experiment == "any" else None)
         for flag, settings in command.options.items():
             sub.add_argument(flag, **settings)
     return top
@@ -128,7 +131,7 @@ def help_text() -> str:
     """Every subcommand with its options."""
     lines = []
     for word, command in COMMANDS.items():
-        name = {"new": " NAME", "one": " NAME", "any": " [NAME]", "no": ""}[command.name]
+        name = {"new": " NAME", "one": " NAME", "any": " [NAME]", "no": ""}[command.experiment]
         lines.append(f"%pytyche {word + name:<13} {command.help}")
         lines += [f"    {flag:<17} {option['help']}" for flag, option in command.options.items()]
     return "\n".join(lines)

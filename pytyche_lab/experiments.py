@@ -47,7 +47,7 @@ class LabExperiment(SequentialExperiment):
 
     def editor(self) -> "CellPlan":
         """The editor of the next round's plan."""
-        return self.views.plan()
+        return self.views.editor()
 
     def tree(self) -> "SegmentTree":
         """The policy tree of the latest round."""

@@ -27,7 +27,7 @@ class Completions:
             choices = []
         elif start.startswith("-"):
             choices = [flag for flag in command.options if flag not in given]
-        elif len(given) == 1 and command.name in ("one", "any"):
+        elif len(given) == 1 and command.experiment in ("one", "any"):
             choices = list(self.magics.experiments)
         elif given[-1] in ("--segment", "--arm"):
             choices = self._of_experiment(given[1] if len(given) > 1 else "", given[-1])

@@ -24,12 +24,10 @@ from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.tables import Table
 from pytyche_engine.experiment.round import Round
 from pytyche_lab import commands, recipe
-from pytyche_lab.setup_check import SetupReport
 from pytyche_lab.verbs import VERBS, Listing
 
 if TYPE_CHECKING:
     from pytyche_lab.experiments import LabExperiment
-    from pytyche_lab.widgets import RoundDashboard
 
 STARTER: dict[str, Any] = {
     "treatments": ["control", "low_promo", "free_ship"],
@@ -77,26 +75,19 @@ class PytycheMagics(Magics):
                 raise UsageError(f"%%pytyche takes a body for 'new' only, not '{given.command}'.")
             match given.command:
                 case "check":
-                    return self._check()
+                    return pt.check_setup()
                 case "new":
                     return self._new(given, cell)
-                case "plan":
-                    return self._plan(given)
                 case "advance":
                     return self._advance(given, local_ns or {})
                 case "status":
                     return self._status(given)
-                case "show":
-                    return self._show(given)
                 case "console":
                     return pt.console()
                 case word if word in VERBS:
                     return VERBS[word](self._named(given.name), given)
                 case _:
                     return Help()
-
-    def _check(self) -> SetupReport:
-        return pt.check_setup()
 
     def _new(self, given: Namespace, cell: str | None) -> Plan:
         name = given.name
@@ -109,9 +100,6 @@ class PytycheMagics(Magics):
         self.experiments[name] = experiment
         self.shell.user_ns[name] = experiment
         return experiment.plan
-
-    def _plan(self, given: Namespace) -> Plan:
-        return self._named(given.name).plan
 
     def _advance(self, given: Namespace, local_ns: dict[str, Any]) -> Round:
         experiment = self._named(given.name)
@@ -131,18 +119,6 @@ class PytycheMagics(Magics):
             Table(columns, [_status_row(*item) for item in chosen.items()]),
             "no experiment yet: %pytyche new NAME",
         )
-
-    def _show(self, given: Namespace) -> "RoundDashboard":
-        experiment = self._named(given.name)
-        history = experiment.history
-        if not history:
-            raise UsageError(
-                f"'{given.name}' has no finished round yet; run %pytyche advance {given.name}."
-            )
-        number = len(history) if given.round is None else given.round
-        if not 1 <= number <= len(history):
-            raise UsageError(f"'{given.name}' has rounds 1 to {len(history)}, not {number}.")
-        return experiment.dashboard(given.round)
 
     def _named(self, name: str) -> "LabExperiment":
         if name not in self.experiments:

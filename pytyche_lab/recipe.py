@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
@@ -11,6 +11,9 @@ import yaml
 import pytyche_lab as pt
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import ColumnMapping
+
+if TYPE_CHECKING:
+    from pytyche_lab.experiments import LabExperiment
 
 SETTINGS = (
     "allocation",
@@ -76,7 +79,7 @@ def read(text: str) -> dict[str, Any]:
     return value
 
 
-def make(recipe: Mapping[str, Any], name: str) -> Any:
+def make(recipe: Mapping[str, Any], name: str) -> "LabExperiment":
     """Make the experiment of a recipe.
 
     Args:
@@ -96,9 +99,7 @@ def make(recipe: Mapping[str, Any], name: str) -> Any:
     if not isinstance(treatments, list) or not all(isinstance(a, str) for a in treatments):
         raise DesignError("'treatments' must be a list of arm names, control first.")
     if "schedule" not in recipe:
-        raise DesignError(
-            "'schedule' is missing; write e.g. {initial: 2000, growth: 2, rounds: 3}."
-        )
+        raise DesignError(f"'schedule' is missing; give it {_EXAMPLE}.")
     settings = {key: recipe[key] for key in SETTINGS if key in recipe}
     return pt.sequential_experiment(
         generator=_source(recipe, treatments),

@@ -18,7 +18,7 @@ from pytyche_engine.experiment.analysis import RoundAnalysis
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.jobs.events import FitEvent
 from pytyche_engine.jobs.job import Job
-from pytyche_lab.ending import is_unconverged
+from pytyche_lab.job_convergence import is_unconverged
 
 PROGRESS_THREAD = "pytyche-terminal"
 """Name of the threads that draw progress."""

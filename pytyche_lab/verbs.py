@@ -29,6 +29,14 @@ class Listing:
 Verb = Callable[["LabExperiment", Namespace], Any]
 
 
+def _show(experiment: "LabExperiment", given: Namespace) -> Any:
+    if not experiment.history:
+        raise DesignError(
+            f"'{experiment.name}' has no finished round yet; run %pytyche advance {given.name}."
+        )
+    return experiment.dashboard(given.round)
+
+
 def _select(experiment: "LabExperiment", given: Namespace) -> None:
     chosen = given.segment
     experiment.views.selected_segment = None if chosen is None else experiment.segments[chosen].id
@@ -94,7 +102,9 @@ def _resume(experiment: "LabExperiment", _given: Namespace) -> Any:
 
 
 VERBS: Mapping[str, Verb] = {
+    "plan": lambda experiment, _: experiment.plan,
     "edit": lambda experiment, _: experiment.editor(),
+    "show": _show,
     "lab": lambda experiment, _: experiment.lab(),
     "segments": lambda experiment, _: experiment.segments,
     "tree": lambda experiment, _: experiment.tree(),

@@ -9,7 +9,8 @@ from pytyche_engine.contracts.decisions import Comparison
 from pytyche_engine.contracts.money import probability, signed
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
-from pytyche_lab.viz.intervals import arm_colour, interval_marks
+from pytyche_lab.viz.intervals import arm_colour, interval_marks, interval_words
+from pytyche_lab.viz.rows import row_axis
 
 
 def plot_arm_intervals(
@@ -46,16 +47,9 @@ def plot_arm_intervals(
     )
     arms = [*dict.fromkeys(data["control"]), *data["arm"]]
     unit = f"lift in revenue per visitor against control, {currency}"
-    label = "calibrated" if calibrated else "uncalibrated, drawn dashed"
-    doubt = "" if converged else ", unconverged"
+    label = interval_words(calibrated=calibrated, converged=converged)
     base = alt.Chart().encode(
-        y=alt.Y(
-            "arm:N",
-            sort=None,
-            title=None,
-            axis=alt.Axis(labelLimit=220),
-            scale=alt.Scale(padding=0.5),
-        ),
+        y=row_axis("arm", limit=220),
         color=arm_colour(arms),
         tooltip=[
             alt.Tooltip("arm:N", title="treatment"),
@@ -82,7 +76,7 @@ def plot_arm_intervals(
         data,
         [*interval_marks(base, arms, title=unit, calibrated=calibrated), ring],
         title="Effect by treatment",
-        subtitle=f"Mean and 80 % interval, {label}{doubt}; rings are raw means",
+        subtitle=f"Mean and 80 % interval, {label}; rings are raw means",
         row_height=34,
         words=f"{unit}{'' if converged else ' (unconverged)'}\n{words}",
     )

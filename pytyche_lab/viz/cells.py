@@ -8,13 +8,20 @@ import pandas as pd
 from pytyche_engine.contracts.cells import Cell
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
+from pytyche_lab.viz.rows import row_axis
 
-ROLE_COLOURS = {
+_ROLE_COLOURS = {
     "control": palette.ARM_COLOURS[0],
     "explore": "#a9aeb6",
     "hypothesis": palette.ACCENT,
     "optimized": palette.TEXT,
 }
+
+
+def role_colour() -> alt.Color:
+    """Colour by a cell's role, in the column ``role``."""
+    scale = alt.Scale(domain=list(_ROLE_COLOURS), range=list(_ROLE_COLOURS.values()))
+    return alt.Color("role:N", scale=scale, legend=None)
 
 
 def plot_cells(cells: Sequence[Cell]) -> Figure:
@@ -35,10 +42,7 @@ def plot_cells(cells: Sequence[Cell]) -> Figure:
             "role": [cell.role for cell in cells],
         }
     )
-    place = alt.Y(
-        "cell:N", sort=None, title=None, axis=alt.Axis(labelLimit=220), scale=alt.Scale(padding=0.3)
-    )
-    base = alt.Chart().encode(y=place)
+    base = alt.Chart().encode(y=row_axis("cell", limit=220, padding=0.3))
     bars = base.mark_bar(cornerRadius=2).encode(
         x=alt.X(
             "weight:Q",
@@ -46,11 +50,7 @@ def plot_cells(cells: Sequence[Cell]) -> Figure:
             scale=alt.Scale(domain=[0, 1]),
             axis=alt.Axis(format=".0%", tickCount=5),
         ),
-        color=alt.Color(
-            "role:N",
-            scale=alt.Scale(domain=list(ROLE_COLOURS), range=list(ROLE_COLOURS.values())),
-            legend=None,
-        ),
+        color=role_colour(),
         tooltip=[
             alt.Tooltip("cell:N", title="cell"),
             alt.Tooltip("weight:Q", title="weight", format=".1%"),

@@ -4,9 +4,9 @@ import altair as alt
 import pandas as pd
 
 from pytyche_engine.contracts.drift import DriftCheck
-from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
 from pytyche_lab.viz.intervals import arm_colour, interval_marks
+from pytyche_lab.viz.rows import row_axis, words_beside
 
 
 def plot_drift(check: DriftCheck, *, arms: tuple[str, ...], currency: str = "$") -> Figure:
@@ -46,13 +46,7 @@ def plot_drift(check: DriftCheck, *, arms: tuple[str, ...], currency: str = "$")
     )
     unit = f"change of the lift in revenue per visitor, {currency}"
     base = alt.Chart().encode(
-        y=alt.Y(
-            "name:N",
-            sort=None,
-            title=None,
-            axis=alt.Axis(labelLimit=320),
-            scale=alt.Scale(padding=0.5),
-        ),
+        y=row_axis("name", limit=320),
         color=arm_colour(arms),
         tooltip=[
             alt.Tooltip("segment:N", title="segment"),
@@ -64,16 +58,14 @@ def plot_drift(check: DriftCheck, *, arms: tuple[str, ...], currency: str = "$")
             alt.Tooltip("alarm:N", title="verdict"),
         ],
     )
-    said = (
-        alt.Chart()
-        .mark_text(align="left", color=palette.TEXT)
-        .encode(y="name:N", x=alt.value(456), text="alarm:N")
-    )
     words = "\n".join(c.sentence(currency) for c in check.changes)
     quiet = "; ".join(f"{arm} in {segment}" for segment, arm in check.unwatched)
     return figure(
         data,
-        [*interval_marks(base, arms, title=unit, calibrated=True), said],
+        [
+            *interval_marks(base, arms, title=unit, calibrated=True),
+            words_beside("name:N", "alarm"),
+        ],
         title=f"Drift up to round {check.round_index + 1}",
         subtitle="Later rounds less earlier ones; an interval that misses zero is an alarm",
         row_height=34,

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from pytyche_engine.contracts.cells import TreePolicy
+from pytyche_engine.contracts.policies import Route, TreePolicy
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.experiment.round import Round
 from pytyche_lab.viz import palette
-from pytyche_lab.viz.cells import ROLE_COLOURS
+from pytyche_lab.viz.cells import role_colour
 from pytyche_lab.viz.figure import Stacked, stacked
 from pytyche_lab.viz.intervals import arm_colour
-from pytyche_lab.viz.segment_rows import about_segments, row_labels, segment_rows, width_of
+from pytyche_lab.viz.rows import row_axis, row_labels, width_of
+from pytyche_lab.viz.segment_rows import about_segments, segment_rows
 
 _RULE_WIDTH = 44
 _LEAF = 38
@@ -41,29 +42,22 @@ def plot_evolution(rounds: Sequence[Round]) -> Stacked:
         title="Evolution of the experiment",
         subtitle="Each round: cells served, and the arm shares of each segment in Optimized",
         words=words,
-    ).properties(usermeta=about_segments(_routes(rounds)))
+    ).properties(usermeta=about_segments(_segments_sent(rounds)))
 
 
 def _panel(data: pd.DataFrame, done: Round, arms: Sequence[str]) -> alt.HConcatChart:
     number = done.round_idx + 1
     mine = data[data["round"] == number]
     cells, leaves = mine[mine["kind"] == "cell"], mine[mine["kind"] == "leaf"]
-    place = alt.Y(
-        "row:N", sort=None, title=None, axis=alt.Axis(labelLimit=160), scale=alt.Scale(padding=0.3)
-    )
     bars = (
         alt.Chart(cells)
         .mark_bar(cornerRadius=2)
         .encode(
-            y=place,
+            y=row_axis("row", limit=160, padding=0.3),
             x=alt.X(
                 "weight:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%")
             ),
-            color=alt.Color(
-                "role:N",
-                scale=alt.Scale(domain=list(ROLE_COLOURS), range=list(ROLE_COLOURS.values())),
-                legend=None,
-            ),
+            color=role_colour(),
             tooltip=["row:N", alt.Tooltip("weight:Q", format=".1%")],
         )
         .properties(
@@ -112,14 +106,19 @@ def _cells(done: Round) -> list[dict[str, object]]:
     ]
 
 
-def _routes(rounds: Sequence[Round]) -> list[tuple[str, Rule, str]]:
+def _routes(done: Round) -> list[Route]:
+    """What Optimized sent each segment."""
+    trees = (c.policy for c in done.plan.cells if isinstance(c.policy, TreePolicy))
+    # A copy that an operator made of it has the same segments, and stands before it.
+    return list({route.segment: route for tree in trees for route in tree.routes}.values())
+
+
+def _segments_sent(rounds: Sequence[Round]) -> list[tuple[str, Rule, str]]:
     """Each segment that was sent something, once, as the last round had it."""
     latest = {
         route.segment: (route.segment, route.rule, f"{route.segment}: {route.rule}")
         for done in rounds
-        for cell in done.plan.cells
-        if isinstance(cell.policy, TreePolicy)
-        for route in cell.policy.routes
+        for route in _routes(done)
     }
     return list(latest.values())
 
@@ -138,9 +137,7 @@ def _leaves(done: Round) -> list[dict[str, object]]:
             "arm": arm,
             "share": route.shares.get(arm, 0.0),
         }
-        for cell in done.plan.cells
-        if isinstance(cell.policy, TreePolicy)
-        for route in cell.policy.routes
+        for route in _routes(done)
         for arm in done.plan.arms
     ]
 
@@ -150,8 +147,6 @@ def _words(done: Round) -> str:
     leaves = "; ".join(
         f"{route.segment} ({route.rule}): "
         + ", ".join(f"{arm} {share:.0%}" for arm, share in route.shares.items() if share)
-        for cell in done.plan.cells
-        if isinstance(cell.policy, TreePolicy)
-        for route in cell.policy.routes
+        for route in _routes(done)
     )
     return f"Round {done.round_idx + 1}: {cells}. {leaves or 'No tree shipped yet'}."

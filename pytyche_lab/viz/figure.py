@@ -14,6 +14,9 @@ from pytyche_lab.viz import palette
 _LAB_MIME = "application/vnd.vegalite.v5+json"
 _LAB_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 
+WIDTH = 440
+"""Width of a chart's plot, pixels."""
+
 _PANEL = 260
 """Width and height of one of several panels, pixels."""
 
@@ -176,7 +179,7 @@ def figure(
     return chart.properties(
         title={"text": title, "subtitle": subtitle},
         description=f"{title}\n{words}",
-        width=440,
+        width=WIDTH,
         height={"step": row_height},
         config=_CONFIG,
     )

@@ -6,6 +6,7 @@ import pandas as pd
 from pytyche_engine.classic.forest import Forest
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
+from pytyche_lab.viz.rows import row_axis, words_beside
 
 FOUND, NOT_FOUND = palette.ACCENT, palette.ARM_COLOURS[0]
 """Colours of lifts that are significant and of those that are not."""
@@ -35,13 +36,7 @@ def plot_forest(forest: Forest) -> Figure:
         ],
         columns=["label", "lift", "low", "high", "significant", "text"],
     )
-    place = alt.Y(
-        "label:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(labelLimit=260),
-        scale=alt.Scale(padding=0.5),
-    )
+    place = row_axis("label")
     colour = alt.Color(
         "significant:N",
         scale=alt.Scale(domain=["significant", "not significant"], range=[FOUND, NOT_FOUND]),
@@ -71,9 +66,7 @@ def plot_forest(forest: Forest) -> Figure:
                 legend=alt.Legend(title=None, orient="bottom"),
             ),
         ),
-        alt.Chart()
-        .mark_text(align="left", color=palette.TEXT)
-        .encode(y=place, x=alt.value(456), text="text:N"),
+        words_beside(place, "text"),
     ]
     return figure(
         data,

@@ -24,10 +24,22 @@ def arm_shape(arms: Sequence[str], legend: Any = None) -> alt.Shape:
     )
 
 
+def interval_words(*, calibrated: bool, converged: bool) -> str:
+    """What a chart says of its intervals: "uncalibrated, drawn dashed, unconverged"."""
+    words = "calibrated" if calibrated else "uncalibrated, drawn dashed"
+    return words if converged else f"{words}, unconverged"
+
+
 def interval_marks(
-    base: alt.Chart, arms: Sequence[str], *, title: str, calibrated: bool, legend: Any = None
+    base: alt.Chart,
+    arms: Sequence[str],
+    *,
+    title: str,
+    calibrated: bool,
+    legend: Any = None,
+    marker: str = "mean",
 ) -> list[alt.Chart]:
-    """A line with caps from ``low`` to ``high``, a marker at ``mean``, and zero.
+    """A line with caps from ``low`` to ``high``, a marker in between, and zero.
 
     Lines are dashed unless recalibrated.
 
@@ -37,6 +49,7 @@ def interval_marks(
         title: of the horizontal axis.
         calibrated: whether the intervals were recalibrated.
         legend: of the arms.
+        marker: the column of the marker's place.
     """
     dash = [1, 0] if calibrated else [4, 3]
     scale = alt.X("low:Q", title=title, axis=alt.Axis(format="+.2~f"))
@@ -46,6 +59,6 @@ def interval_marks(
         base.mark_tick(thickness=2, size=10).encode(x="low:Q"),
         base.mark_tick(thickness=2, size=10).encode(x="high:Q"),
         base.mark_point(filled=True, size=90, opacity=1).encode(
-            x="mean:Q", shape=arm_shape(arms, legend)
+            x=f"{marker}:Q", shape=arm_shape(arms, legend)
         ),
     ]

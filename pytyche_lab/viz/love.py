@@ -7,6 +7,7 @@ from pytyche_engine.classic.balance import LARGE, CovariateBalanceChecker
 from pytyche_engine.contracts.money import signed
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
+from pytyche_lab.viz.rows import row_axis, words_beside
 
 
 def plot_love(balance: CovariateBalanceChecker) -> Figure:
@@ -28,13 +29,7 @@ def plot_love(balance: CovariateBalanceChecker) -> Figure:
             ],
         }
     )
-    place = alt.Y(
-        "covariate:N",
-        sort=None,
-        title=None,
-        axis=alt.Axis(labelLimit=260),
-        scale=alt.Scale(padding=0.5),
-    )
+    place = row_axis("covariate")
     reach = max([2 * LARGE, *(1.1 * abs(row.smd or 0.0) for row in balance.rows)])
     scale = alt.Scale(domain=[-reach, reach])
     zero = alt.Chart().mark_rule(color=palette.TEXT_SECONDARY).encode(x=alt.datum(0))
@@ -61,15 +56,10 @@ def plot_love(balance: CovariateBalanceChecker) -> Figure:
             ],
         )
     )
-    labels = (
-        alt.Chart()
-        .mark_text(align="left", color=palette.TEXT)
-        .encode(y=place, x=alt.value(456), text="text:N")
-    )
     title = f"Balance: '{balance.treatment}' less '{balance.control}'"
     return figure(
         data,
-        [zero, *limits, points, labels],
+        [zero, *limits, points, words_beside(place, "text")],
         title=title,
         subtitle=f"In standard deviations; dashed at {LARGE:g}",
         row_height=30,

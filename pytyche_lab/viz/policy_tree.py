@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import altair as alt
 import pandas as pd
 
-from pytyche_engine.contracts.cells import TreePolicy
 from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import TreePolicy
 from pytyche_engine.contracts.rule_tree import RuleLeaf, RuleNode, rule_tree
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
@@ -22,7 +22,7 @@ _BAR = 200
 def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
     """The questions that route visitors, and at each leaf the arm shares that it is sent.
 
-    Leaves are ordered as the tree has them. A leaf's bar is as thick as its share of visitors.
+    Leaves are ordered as the tree has them, each with its share of visitors.
 
     Args:
         segments: the leaves, e.g. ``round.analysis.segments``.
@@ -32,23 +32,55 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
         An Altair chart. Its ``data`` has a row a leaf and arm: segment, name, rule, population
         share, arm, share (of the arm in the leaf), and one for each question: feature, answers.
     """
-    arms = plan.arms
+    arms, shares = plan.arms, _shares(segments, plan)
+    questions, order, depth = _placed(rule_tree([s.rule for s in segments]))
+    leaves = [segments[i] for i in order]
+    bar_from = depth * _LEVEL + 20
+    said = {
+        s.id: f"{s.label} ({s.rule}; {s.population_share:.0%} of visitors): "
+        + ", ".join(f"{arm} {shares[s.id][arm]:.0%}" for arm in arms if shares[s.id][arm] > 0)
+        for s in leaves
+    }
+    return figure(
+        pd.DataFrame([*_leaf_rows(leaves, shares, bar_from), *questions]),
+        _layers(arms, height=_ROW * len(leaves), bar_from=bar_from),
+        title="Policy tree",
+        subtitle="Questions, and the arm shares of each leaf",
+        row_height=_ROW,
+        words="\n".join(said.values()),
+    ).properties(
+        width=bar_from + _BAR,
+        height=_ROW * len(leaves),
+        usermeta=about_segments((s.id, s.rule, said[s.id]) for s in segments),
+    )
+
+
+def _shares(segments: Sequence[Segment], plan: Plan) -> dict[str, dict[str, float]]:
+    """The arms' shares that the plan sends each segment, by its id.
+
+    A segment that the plan does not route by has its arm for everyone.
+    """
     routes: Mapping[str, Mapping[str, float]] = {
         route.segment: route.shares
         for cell in plan.cells
         if isinstance(cell.policy, TreePolicy)
         for route in cell.policy.routes
     }
-    questions, order, depth = _placed(rule_tree([s.rule for s in segments]))
-    bar_from = depth * _LEVEL + 20
-    leaves = []
-    for y, index in enumerate(order):
-        s = segments[index]
-        shares = routes.get(s.id, {s.recommended_arm: 1.0})
+    return {
+        s.id: {arm: routes.get(s.id, {s.recommended_arm: 1.0}).get(arm, 0.0) for arm in plan.arms}
+        for s in segments
+    }
+
+
+def _leaf_rows(
+    leaves: Sequence[Segment], shares: Mapping[str, Mapping[str, float]], bar_from: float
+) -> list[dict[str, object]]:
+    """A row a leaf and arm, one bar after the other."""
+    rows: list[dict[str, object]] = []
+    for y, s in enumerate(leaves):
         start = 0.0
-        for arm in arms:
-            share = shares.get(arm, 0.0)
-            leaves.append(
+        for arm, share in shares[s.id].items():
+            rows.append(
                 {
                     "kind": "leaf",
                     "segment": s.id,
@@ -60,16 +92,19 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
                     "y": (y + 0.5) * _ROW,
                     "x": bar_from + _BAR * start,
                     "x2": bar_from + _BAR * (start + share),
-                    "thickness": 6 + 22 * s.population_share,
                     "label": f"{s.name or s.id}  {s.population_share:.0%}",
                 }
             )
             start += share
-    data = pd.DataFrame([*leaves, *questions])
+    return rows
+
+
+def _layers(arms: Sequence[str], *, height: float, bar_from: float) -> list[alt.Chart]:
+    """Strips of segments, edges, bars, questions, answers and the leaves' names."""
     place = alt.Y(
         "y:Q",
         axis=None,
-        scale=alt.Scale(domain=[0, _ROW * len(order)], reverse=True, nice=False, padding=0),
+        scale=alt.Scale(domain=[0, height], reverse=True, nice=False, padding=0),
     )
     across = alt.Scale(domain=[0, bar_from + _BAR], nice=False, padding=0)
     field = {"x": alt.X("x:Q", axis=None, scale=across), "y": place}
@@ -130,27 +165,7 @@ def plot_policy_tree(segments: Sequence[Segment], plan: Plan) -> Figure:
         up=6,
         tooltip=tooltip,
     ).transform_filter((only == "leaf") & (alt.datum.arm == arms[0]))
-    said = {
-        s.id: f"{s.label} ({s.rule}; {s.population_share:.0%} of visitors): "
-        + ", ".join(
-            f"{arm} {share:.0%}"
-            for arm in arms
-            if (share := routes.get(s.id, {s.recommended_arm: 1.0}).get(arm, 0.0)) > 0
-        )
-        for s in (segments[i] for i in order)
-    }
-    return figure(
-        data,
-        [rows, edges, bars, dots, asked, answered, names],
-        title="Policy tree",
-        subtitle="Questions, and the arm shares of each leaf",
-        row_height=_ROW,
-        words="\n".join(said.values()),
-    ).properties(
-        width=bar_from + _BAR,
-        height=_ROW * len(order),
-        usermeta=about_segments((s.id, s.rule, said[s.id]) for s in segments),
-    )
+    return [rows, edges, bars, dots, asked, answered, names]
 
 
 def _placed(root: RuleNode) -> tuple[list[dict[str, object]], list[int], int]:

@@ -8,16 +8,10 @@ import pandas as pd
 
 from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.money import probability, signed
-from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
-from pytyche_lab.viz.segment_rows import (
-    LINE_HEIGHT,
-    about_segments,
-    label_lines,
-    row_labels,
-    segment_rows,
-    width_of,
-)
+from pytyche_lab.viz.intervals import arm_colour, interval_marks, interval_words
+from pytyche_lab.viz.rows import LINE_HEIGHT, label_lines, row_labels, width_of, words_beside
+from pytyche_lab.viz.segment_rows import about_segments, segment_rows
 
 _RULE_WIDTH = 38
 _WIDTH = 400
@@ -46,17 +40,10 @@ def plot_segment_intervals(
     data = _rows(segments)
     arms = list(segments[0].arm_best_probabilities) if segments else []
     unit = f"GATE: lift in revenue per visitor against control, {currency}"
-    label = "calibrated" if calibrated else "uncalibrated, drawn dashed"
     converged = all(s.converged for s in segments)
-    if not converged:
-        label += ", unconverged"
+    label = interval_words(calibrated=calibrated, converged=converged)
     row_height = LINE_HEIGHT * label_lines(data["name"]) + 14
     place = row_labels("name", data["name"], padding=0.5)
-    colour = alt.Color(
-        "arm:N",
-        scale=alt.Scale(domain=arms, range=[palette.arm_colour(i) for i in range(len(arms))]),
-        legend=_LEGEND,
-    )
     tooltip = [
         alt.Tooltip("segment:N", title="segment"),
         alt.Tooltip("rule:N", title="rule"),
@@ -70,9 +57,7 @@ def plot_segment_intervals(
         alt.Tooltip("stability:Q", title="stability", format=".2f"),
         alt.Tooltip("claim:N", title="claim"),
     ]
-    base = alt.Chart().encode(y=place, color=colour, tooltip=tooltip)
-    scale = alt.X("low:Q", title=unit, axis=alt.Axis(format="+.2~f"))
-    dash = [1, 0] if calibrated else [4, 3]
+    base = alt.Chart().encode(y=place, color=arm_colour(arms, _LEGEND), tooltip=tooltip)
     layers = [
         segment_rows(
             place,
@@ -81,23 +66,10 @@ def plot_segment_intervals(
             height=row_height - 4,
             tooltip=tooltip,
         ),
-        alt.Chart().mark_rule(color=palette.TEXT_SECONDARY).encode(x=alt.datum(0)),
-        base.mark_rule(strokeWidth=2, strokeDash=dash).encode(x=scale, x2="high:Q"),
-        base.mark_tick(thickness=2, size=10).encode(x="low:Q"),
-        base.mark_tick(thickness=2, size=10).encode(x="high:Q"),
-        base.mark_point(filled=True, size=90, opacity=1).encode(
-            x="gate:Q",
-            shape=alt.Shape(
-                "arm:N",
-                scale=alt.Scale(
-                    domain=arms, range=[palette.arm_shape(i) for i in range(len(arms))]
-                ),
-                legend=_LEGEND,
-            ),
+        *interval_marks(
+            base, arms, title=unit, calibrated=calibrated, legend=_LEGEND, marker="gate"
         ),
-        alt.Chart()
-        .mark_text(align="left", color=palette.TEXT)
-        .encode(y=place, x=alt.value(_NUMBERS_AT), text="numbers:N"),
+        words_beside(place, "numbers", at=_NUMBERS_AT),
     ]
     said = {
         s.id: f"{s.id} ({s.rule}; {s.population_share:.0%} of visitors): {s.gate_arm} "

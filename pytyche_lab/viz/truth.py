@@ -11,7 +11,7 @@ from pytyche_engine.contracts.money import signed
 from pytyche_engine.contracts.truth import GroundTruth
 from pytyche_lab.viz import palette
 from pytyche_lab.viz.figure import Figure, figure
-from pytyche_lab.viz.intervals import arm_colour, interval_marks
+from pytyche_lab.viz.intervals import arm_colour, interval_marks, interval_words
 
 
 def plot_truth(
@@ -61,7 +61,7 @@ def plot_truth(
     data = pd.DataFrame(rows, columns=columns)
     unit = f"GATE: lift in revenue per visitor against control, {currency}"
     converged = all(s.converged for s in segments)
-    label = "calibrated" if calibrated else "uncalibrated, drawn dashed"
+    label = interval_words(calibrated=calibrated, converged=converged)
     base = alt.Chart().encode(
         y=alt.Y("segment:N", sort=None, title=None, scale=alt.Scale(padding=0.5)),
         color=arm_colour(truth.arms, alt.Legend(title=None, orient="bottom")),
@@ -98,8 +98,7 @@ def plot_truth(
             rings,
         ],
         title="Truth against estimate",
-        subtitle=f"{held} of {len(data)} intervals hold the planted lift (ring); 80 %, {label}"
-        + ("" if converged else ", unconverged"),
+        subtitle=f"{held} of {len(data)} intervals hold the planted lift (ring); 80 %, {label}",
         row_height=34,
         words=f"{unit}{'' if converged else ' (unconverged)'}\n{words}",
     )

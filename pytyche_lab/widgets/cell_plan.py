@@ -12,7 +12,7 @@ from pytyche_engine.contracts.rules import Clause
 from pytyche_engine.experiment import PlanDraft, SequentialExperiment
 from pytyche_engine.experiment.draft import Refused
 from pytyche_lab.widgets.lab_widget import LabWidget
-from pytyche_lab.widgets.plan_views import plan_view, setup_view
+from pytyche_lab.widgets.plan_snapshot import plan_view, setup_view
 from pytyche_lab.widgets.typed import number, percentage
 
 Message = dict[str, Any]

@@ -12,7 +12,12 @@ import anywidget
 import pandas as pd
 import traitlets as t
 
-from pytyche_engine.contracts import PytycheError, UncalibratedWarning
+from pytyche_engine.contracts import (
+    DesignError,
+    PytycheError,
+    UncalibratedWarning,
+    WrongStateError,
+)
 from pytyche_engine.experiment import Round
 from pytyche_engine.jobs import Job, JobState
 from pytyche_lab.widgets.cockpit_snapshot import cockpit_view
@@ -68,7 +73,7 @@ class Cockpit(LabWidget, bundle="cockpit"):
                     shown=None if dashboard is None else dashboard.round["number"],
                     busy=self._busy,
                     problem=self._problem,
-                    frames=None if self._experiment.has_source else frames_at_hand(),
+                    frames=None if self._experiment.has_source else sorted(data_frames()),
                     call=f"{self._experiment.name}.lab()"
                     if self._experiment.name.isidentifier()
                     else "exp.lab()",
@@ -101,7 +106,7 @@ class Cockpit(LabWidget, bundle="cockpit"):
                 name = str(content.get("frame"))
                 frame = data_frames().get(name)
                 if frame is None:
-                    raise PytycheError(f"There is no data frame named '{name}' any more.")
+                    raise DesignError(f"There is no data frame named '{name}' any more.")
                 self._begin(f"Reading '{name}'", lambda: self._experiment.start_observing(frame))
             case "show":
                 self._views.stay_on(self.round, int(content["number"]))
@@ -125,14 +130,14 @@ class Cockpit(LabWidget, bundle="cockpit"):
         # A preview evaluates the posterior and a tree may have hundreds of leaves, so both wait
         # until somebody looks.
         if self.tab in ("plan", "segments") and getattr(self, self.tab) is None:
-            made = self._views.plan() if self.tab == "plan" else self._views.tree()
+            made = self._views.editor() if self.tab == "plan" else self._views.tree()
             with self.publish():
                 self.set_trait(self.tab, made)
 
     def _begin(self, busy: str, start: Callable[[], Job[Round]]) -> None:
         """Start a job from a thread: its data are read before it begins, which takes a while."""
         if self._worker is not None and self._worker.is_alive():
-            raise PytycheError("The last request is still being worked on.")
+            raise WrongStateError("The last request is still being worked on.")
 
         def work() -> None:
             problem = ""
@@ -178,8 +183,3 @@ def data_frames() -> dict[str, pd.DataFrame]:
         for name, value in list(shell.user_ns.items())
         if isinstance(value, pd.DataFrame) and not name.startswith("_")
     }
-
-
-def frames_at_hand() -> list[str]:
-    """Their names, in order."""
-    return sorted(data_frames())

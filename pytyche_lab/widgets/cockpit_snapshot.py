@@ -1,11 +1,14 @@
 """An experiment as the plain JSON values that the cockpit itself shows."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pytyche_engine.experiment import Round, SequentialExperiment
 from pytyche_lab.widgets.schema.cockpit import CockpitView, CoverageView, RoundRowView
 from pytyche_lab.widgets.values import arm_ref, interval
+
+if TYPE_CHECKING:
+    from pytyche_engine.calibration import CalibrationArtifact
 
 
 def cockpit_view(
@@ -48,7 +51,7 @@ def cockpit_view(
         "frames": frames,
         "n_segments": 0 if last is None else len(last.analysis.segments),
         "rounds": _rows(history),
-        "coverage": coverage_views(experiment),
+        "coverage": coverage_views(experiment.calibration),
         "call": call,
     }
 
@@ -81,19 +84,18 @@ def _rows(history: Sequence[Round]) -> list[RoundRowView]:
     return rows
 
 
-def coverage_views(experiment: object) -> list[CoverageView]:
-    """What the experiment's calibration artifacts say of coverage; nothing without one."""
-    artifacts: Sequence[Any] = getattr(experiment, "calibration", ()) or ()
+def coverage_views(artifacts: "Sequence[CalibrationArtifact]") -> list[CoverageView]:
+    """What an experiment's calibration artifacts say of coverage."""
     return [
         {
-            "artifact": str(artifact.name),
-            "quantity": str(row.quantity),
-            "level": float(row.level),
-            "n_intervals": int(row.n_intervals),
-            "before": float(row.before),
-            "after": float(row.after),
-            "error": float(row.error),
+            "artifact": artifact.name,
+            "quantity": str(row["quantity"]),
+            "level": float(row["level"]),
+            "n_intervals": int(row["n_intervals"]),
+            "before": float(row["before"]),
+            "after": float(row["after"]),
+            "error": float(row["error"]),
         }
         for artifact in artifacts
-        for row in artifact.coverage.itertuples()
+        for row in artifact.coverage.to_dict("records")
     ]

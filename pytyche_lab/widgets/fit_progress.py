@@ -15,7 +15,7 @@ import traitlets as t
 from pytyche_engine.contracts import PytycheError
 from pytyche_engine.contracts.convergence import R_HAT_LIMIT
 from pytyche_engine.jobs import ROUND_STAGES, FitEvent, InterimLift, Job, JobState, Stage
-from pytyche_lab.ending import is_unconverged
+from pytyche_lab.job_convergence import is_unconverged
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.schema.fit_progress import (
     FitSetup,
@@ -25,6 +25,7 @@ from pytyche_lab.widgets.schema.fit_progress import (
     StageView,
 )
 from pytyche_lab.widgets.schema.shared import ArmRef
+from pytyche_lab.widgets.values import finite
 
 PERIOD_SECONDS = 0.1
 """Snapshots are sent at most this often; faster ones would be dropped on the way."""
@@ -214,8 +215,8 @@ def _lift(lift: InterimLift, position: int, arms: tuple[str, ...]) -> LiftView:
     return {
         "arm": arm,
         "lift": {"mean": lift.mean, "low": lift.low, "high": lift.high},
-        "r_hat": lift.r_hat if math.isfinite(lift.r_hat) else None,
-        "ess": lift.ess if math.isfinite(lift.ess) else None,
+        "r_hat": finite(lift.r_hat),
+        "ess": finite(lift.ess),
     }
 
 

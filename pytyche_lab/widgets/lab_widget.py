@@ -55,8 +55,13 @@ class LabWidget(anywidget.AnyWidget):
             self.asked(content)
         except PytycheError as problem:
             error = str(problem)
-        if "ask" in content:  # whoever asks under a number waits for the answer
-            self.send({"answer": content["ask"], "error": error})
+        except Exception as problem:
+            error = f"{type(problem).__name__}: {problem}"
+            raise
+        finally:
+            # Whoever asks under a number waits, and takes silence for a kernel that is gone.
+            if "ask" in content:
+                self.send({"answer": content["ask"], "error": error})
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take values that the browser sent."""

@@ -5,13 +5,12 @@ import math
 from pytyche_engine.contracts.convergence import Convergence
 from pytyche_engine.contracts.health import p_phrase
 from pytyche_engine.contracts.money import signed
-from pytyche_engine.contracts.round_health import Lamp as State
-from pytyche_engine.contracts.round_health import RoundHealth
+from pytyche_engine.contracts.round_health import Lamp, RoundHealth
 from pytyche_engine.experiment.round import Round
-from pytyche_lab.widgets.schema.round_dashboard import Lamp
+from pytyche_lab.widgets.schema.round_dashboard import LampView
 from pytyche_lab.widgets.schema.shared import LampStatus
 
-_STATUS: dict[State, LampStatus] = {
+_STATUS: dict[Lamp, LampStatus] = {
     "ok": "ok",
     "warn": "warn",
     "alarm": "bad",
@@ -27,7 +26,7 @@ _MISFIT = {
 }
 
 
-def lamps(finished: Round) -> list[Lamp]:
+def lamps(finished: Round) -> list[LampView]:
     """Every check, whether it is in order, and its reading in a few words."""
     health = finished.health
     recorded = finished.observations.propensity_recorded

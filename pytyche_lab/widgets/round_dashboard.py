@@ -9,8 +9,8 @@ import traitlets as t
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.classic_snapshot import classic_table, classic_view
 from pytyche_lab.widgets.lab_widget import LabWidget
+from pytyche_lab.widgets.round_snapshot import history_view, names_of, round_view
 from pytyche_lab.widgets.schema.round_dashboard import ClassicView
-from pytyche_lab.widgets.snapshots import history_view, names_of, round_view
 
 
 class RoundDashboard(LabWidget, bundle="round_dashboard"):

@@ -10,8 +10,8 @@ from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.tables import Table
 from pytyche_engine.experiment import Round, SequentialExperiment
 from pytyche_lab.widgets.lab_widget import LabWidget
+from pytyche_lab.widgets.round_snapshot import names_of
 from pytyche_lab.widgets.schema.segment_tree import FollowedView
-from pytyche_lab.widgets.snapshots import names_of
 from pytyche_lab.widgets.tree_snapshot import arm_shares, detail_view, tree_view
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytyche_engine.contracts import Segment
-from pytyche_engine.contracts.cells import TreePolicy
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import TreePolicy
 from pytyche_engine.contracts.rule_tree import RuleLeaf, RuleNode, rule_tree
 from pytyche_engine.experiment import Round
+from pytyche_lab.widgets.round_snapshot import shown_segments
 from pytyche_lab.widgets.schema.segment_tree import (
     FollowedView,
     SegmentDetailView,
@@ -156,9 +157,7 @@ def _segment(s: Segment, arms: Sequence[str], *, registered: bool) -> TreeSegmen
 
 
 def _find(segment: str, finished: Round) -> Segment | None:
-    analysis = finished.analysis
-    there = (*analysis.search.segments, *analysis.registered, analysis.everyone)
-    return next((s for s in there if s.id == segment), None)
+    return next((s for s in shown_segments(finished) if s.id == segment), None)
 
 
 def _over_rounds(now: Segment, rounds: Sequence[Round]) -> Iterator[SegmentRoundView]:

@@ -15,6 +15,7 @@ from pytyche_lab.widgets.cell_plan import CellPlan
 from pytyche_lab.widgets.cockpit import Cockpit
 from pytyche_lab.widgets.lab_widget import LabWidget
 from pytyche_lab.widgets.round_dashboard import RoundDashboard
+from pytyche_lab.widgets.round_snapshot import shown_segments
 from pytyche_lab.widgets.segment_chart import SegmentChart
 from pytyche_lab.widgets.segment_tree import SegmentTree
 
@@ -61,7 +62,9 @@ class Views(t.HasTraits):
         """
         history = self.experiment.history
         if not history:
-            raise DesignError(f"'{self.experiment.name}' has no finished round yet.")
+            raise DesignError(
+                f"'{self.experiment.name}' has no finished round yet; next(exp) runs one."
+            )
         shown = len(history) if number is None else number
         if not 1 <= shown <= len(history):
             raise DesignError(
@@ -72,7 +75,7 @@ class Views(t.HasTraits):
             self._numbers[view] = number
         return self._linked(view)
 
-    def plan(self) -> CellPlan:
+    def editor(self) -> CellPlan:
         """The editor of the next round's plan."""
         return self._linked(CellPlan(self.experiment))
 
@@ -94,11 +97,7 @@ class Views(t.HasTraits):
         known = {
             (segment.id, str(segment.rule))
             for finished in self.experiment.history
-            for segment in (
-                finished.analysis.everyone,
-                *finished.analysis.search.segments,
-                *finished.analysis.registered,
-            )
+            for segment in shown_segments(finished)
         }
         return known.issuperset(rules)
 

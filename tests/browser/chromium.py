@@ -1,10 +1,12 @@
-"""Finds a Chromium for the browser tests, or installs one, and says which."""
+"""Finds a Chromium for the browser tests, or installs one and says which; starts it."""
 
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 VARIABLE = "PYTYCHE_CHROMIUM"
 SYSTEM = Path("/usr/bin/chromium")
@@ -28,6 +30,17 @@ def find() -> tuple[Path, str]:
     return _playwright(), "Playwright's own"
 
 
+def launch(playwright: Playwright) -> Browser:
+    """A headless browser that asks the network for nothing by itself."""
+    path, _ = find()
+    # As root Chromium refuses its sandbox; the pages are these tests' own.
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
+    return playwright.chromium.launch(
+        executable_path=path, args=[*sandbox, "--disable-gpu", "--no-first-run", *quiet]
+    )
+
+
 def _apt_get_chromium() -> bool:
     if shutil.which("apt-get") is None:
         return False
@@ -46,8 +59,6 @@ def _apt_get_chromium() -> bool:
 
 
 def _playwright() -> Path:
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         path = Path(playwright.chromium.executable_path)
     if not path.is_file():

@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,14 +12,8 @@ Open = Callable[[Sequence[str]], Notebook]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path, _ = chromium.find()
-    # As root Chromium refuses its sandbox; the pages are this test's own.
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=[*sandbox, "--disable-gpu", "--no-first-run", *quiet]
-        )
+        browser = chromium.launch(playwright)
         yield browser
         browser.close()
 

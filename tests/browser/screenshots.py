@@ -247,12 +247,8 @@ def main() -> None:
 
     said = sampling()
     progress = FitProgress(running(said[0]), title="Fitting round 1", arms=ARMS)
-    path, _ = chromium.find()
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=[*sandbox, "--disable-gpu", "--no-first-run"]
-        )
+        browser = chromium.launch(playwright)
         dashboard = tested(exp.dashboard())
         tested(exp.lab().round)
         take(browser, "round-dashboard", lambda: dashboard)

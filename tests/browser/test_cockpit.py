@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from axe import violations
 from conftest import Open
 from lab import ROOT, Notebook
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
-AXE = Path(__file__).parents[2] / "js/node_modules/axe-core/axe.min.js"
 FIT_MS = 180_000  # with a cold compilation cache on two busy cores
 NEW = f"""
 import warnings; warnings.simplefilter("ignore")
@@ -35,21 +35,6 @@ exp.views.selected_segment, len(exp.history)
 
 def cockpit(opened: Notebook, index: int) -> Locator:
     return opened.output(index).get_by_test_id("cockpit")
-
-
-def violations(page: Page, selector: str) -> list[str]:
-    """What axe-core finds wrong with WCAG A and AA."""
-    # As text through the browser's own channel: a page's policy may refuse foreign scripts.
-    page.evaluate(AXE.read_text())
-    return page.evaluate(
-        """async (selector) => {
-            const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
-            const found = await axe.run(selector, {runOnly: {type: "tag", values: tags}});
-            return found.violations.map(
-                (v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" | ")}`);
-        }""",
-        selector,
-    )
 
 
 def test_a_round_is_run_and_read_from_the_cockpit(notebook: Open, shots: Path) -> None:
@@ -125,8 +110,7 @@ def test_a_chart_beside_the_cockpit_selects_with_it(notebook: Open, shots: Path)
     written = f"""
 import sys; sys.path.insert(0, {str(ROOT / "tests/lab")!r})
 import pytyche_lab as pt
-from rounds import finished_round
-from test_widgets_tree import with_rounds
+from rounds import finished_round, with_rounds
 exp = with_rounds(finished_round(arms=("control", {HOSTILE!r}, "free_ship")))
 chart = pt.viz.plot_segment_intervals(exp.latest.analysis.segments)
 """

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe import violations
 from conftest import Open
 from lab import jupyter_lab
 from playwright.sync_api import Browser, Locator, expect
-from test_cockpit import violations
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 

@@ -18,7 +18,7 @@ from pytyche_lab.widgets import FitProgress
 
 def work(control: Control) -> str:
     for i in range(600):
-        control.checkpoint()
+        control.halt_if_asked()
         lift = InterimLift(ARM, 0.2, 0.1, 0.3, 1.003, 400.0)
         control.emit(FitEvent(
             Stage.SAMPLE, iteration=i, total_iterations=600, warm_up_iterations=1,

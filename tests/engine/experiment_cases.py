@@ -4,7 +4,6 @@ import functools
 import warnings
 
 import numpy as np
-import pandas as pd
 
 from pytyche_engine.allocation import cold_start
 from pytyche_engine.bcf import Settings
@@ -100,7 +99,3 @@ def digest(done):
         "sigma2": np.asarray(draws.sigma2).ravel().tolist(),
         "leaves": float(np.abs(draws.mu_leaf).sum(dtype=float)),
     }
-
-
-def frames_equal(left, right):
-    pd.testing.assert_frame_equal(left, right, check_column_type=False)

@@ -7,6 +7,7 @@ import functools
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from experiment_cases import SETTINGS, digest, experiment, quietly, simulated
@@ -14,6 +15,8 @@ from experiment_cases import SETTINGS, digest, experiment, quietly, simulated
 from pytyche_engine.bcf.checkpoint import Checkpoints
 from pytyche_engine.experiment import open_experiment
 from pytyche_engine.store import folder as folder_module
+
+LONGER = replace(SETTINGS, min_draws=300, max_draws=300)
 
 # Twenty seconds are longer than these fits.
 folder_module.Checkpoints = functools.partial(Checkpoints, seconds=0.05)
@@ -38,6 +41,5 @@ def main() -> None:
     print(json.dumps([digest(done) for done in exp.history]))
 
 
-LONGER = SETTINGS.__class__(**{**SETTINGS.__dict__, "min_draws": 300, "max_draws": 300})
-
-main()
+if __name__ == "__main__":
+    main()

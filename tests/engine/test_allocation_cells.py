@@ -11,14 +11,12 @@ from experiment_cases import experiment, finished, quietly
 from pytyche_engine.allocation import (
     check_design,
     cold_start,
-    expected_visitors,
     override,
     propose,
 )
 from pytyche_engine.contracts import (
     BaselinePolicy,
     Cell,
-    DataError,
     DesignError,
     Feature,
     FeatureKind,
@@ -197,50 +195,6 @@ def test_a_cell_may_not_push_another_below_its_floor():
     changed = a_plan().with_cell(mine(0.02), taken_from="control")
     with pytest.raises(DesignError, match="'control' has a floor of 5"):
         override(a_plan(), changed.cells)
-
-
-# Before accepting
-
-
-def test_expected_visitors_are_what_the_plan_then_assigns():
-    plan = a_plan(n_visitors=40_000).with_cell(mine(0.1, rule="depth > 3 AND channel == paid"))
-    features = visitors(40_000)
-    control, _, own, optimized = expected_visitors(plan, features)
-    assert (control.id, control.n_visitors, control.matching) == ("control", 2000, None)
-    assert own.n_visitors == pytest.approx(4000)
-    held = ((features["depth"] > 3) & (features["channel"] == "paid")).mean()
-    assert own.matching == pytest.approx(held)
-    assert own.n_matching == pytest.approx(4000 * held)
-    assert optimized.matching is None  # one route, for everyone
-    served = plan.assign(features, np.random.default_rng(0))
-    given = ((served.cell == 2) & (served.arm == 2)).sum()
-    assert given == pytest.approx(own.n_matching, abs=4 * np.sqrt(own.n_matching))
-
-
-def test_a_tree_matches_whom_its_routes_cover():
-    plan = a_plan()
-    tree = replace(
-        plan.cells[2].policy,
-        routes=tuple(
-            replace(plan.cells[2].policy.routes[0], segment=name, rule=Rule.parse(rule))
-            for name, rule in (("S1", "depth > 3"), ("S2", "depth > 1 AND channel == paid"))
-        ),
-    )
-    plan = replace(plan, cells=(*plan.cells[:2], replace(plan.cells[2], policy=tree)))
-    features = visitors(500)
-    covered = (features["depth"] > 3) | ((features["depth"] > 1) & (features["channel"] == "paid"))
-    assert expected_visitors(plan, features)[2].matching == pytest.approx(covered.mean())
-
-
-def test_without_a_next_round_or_visitors_shares_only():
-    plan = a_plan(n_visitors=None).with_cell(mine())
-    own = expected_visitors(plan, visitors(50))[2]
-    assert own.n_visitors is None
-    assert own.n_matching is None
-    assert own.matching is not None
-    assert expected_visitors(plan, visitors(0))[2].matching is None
-    with pytest.raises(DataError, match="needs the feature 'channel'"):
-        expected_visitors(plan, visitors(50)[["depth"]])
 
 
 # In an experiment

@@ -9,7 +9,15 @@ from pytyche_engine.allocation import (
     GeometricSchedule,
     check_design,
 )
-from pytyche_engine.contracts import BaselinePolicy, Cell, DesignError, UniformPolicy
+from pytyche_engine.contracts import (
+    BaselinePolicy,
+    Cell,
+    DecisionThresholds,
+    DesignError,
+    Money,
+    UniformPolicy,
+)
+from pytyche_engine.experiment import sequential_experiment
 
 
 def design(**changes):
@@ -94,3 +102,27 @@ def test_text_of_numpy_is_text():
 def test_a_bad_design_is_refused_with_what_to_write_instead(changes, message):
     with pytest.raises(DesignError, match=message):
         design(**{k: v() if callable(v) else v for k, v in changes.items()})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DecisionThresholds(p_positive="0.9"), "'p_positive' .* is '0.9'; use a prob"),
+        (lambda: DecisionThresholds(harm=1.0), "'harm' of the decision thresholds is 1.0; use"),
+        (lambda: DecisionThresholds(loss_tolerance=Money(-1)), r"Money\(amount=-1\); use a share"),
+        (lambda: DecisionThresholds(practical_effect=float("inf")), "is inf; use a share"),
+        (lambda: Cell("x", BaselinePolicy(), "0.1"), "weight of cell 'x' is '0.1'; use 0 to 1"),
+        (lambda: design(min_control_weight=float("nan")), "'min_control_weight' is nan; use a"),
+    ],
+)
+def test_numbers_that_are_none_are_refused_in_words(make, message):
+    with pytest.raises(DesignError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("visitors", [float("nan"), float("inf"), 2.5, 0, True, "many"])
+def test_a_year_has_a_whole_number_of_visitors(visitors):
+    with pytest.raises(DesignError, match=r"'visitors_per_year' is .*; use a whole number"):
+        sequential_experiment(
+            schedule=[1_000], treatments=["control", "a"], visitors_per_year=visitors
+        )

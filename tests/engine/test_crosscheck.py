@@ -11,7 +11,7 @@ from decision_cases import normal_draws, observations, visitors
 from scipy import stats
 
 from pytyche_engine.contracts import BaselinePolicy, Cell, DesignError, Plan, UniformPolicy
-from pytyche_engine.contracts.decisions import DoublyRobustScores
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.decisions import (
     cell_groups,
     cross_check_arms,

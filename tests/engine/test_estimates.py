@@ -36,3 +36,9 @@ def test_money_and_probabilities_as_text():
     assert money(1.5, "EUR", 2) == "EUR 1.50"
     assert money(-0.00001) == "$0.0000"
     assert [probability(p) for p in (1.0, 0.5, 0.0)] == ["> 0.99", "0.50", "< 0.01"]
+
+
+def test_an_estimate_is_written_with_its_interval():
+    lift = Estimate(0.1526, -0.012, 0.2931, 0.1)
+    assert lift.text() == "+0.1526 [−0.0120, +0.2931]"
+    assert lift.text(percent) == "+15.3% [−1.2%, +29.3%]"

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from pytyche_engine.classic.srm import TILTS
 from pytyche_engine.contracts import (
     BaselinePolicy,
     Cell,
@@ -16,7 +17,7 @@ from pytyche_engine.contracts import (
     Plan,
     UniformPolicy,
 )
-from pytyche_engine.decisions.health import TILTS, traffic_over_rounds, traffic_split
+from pytyche_engine.decisions.traffic import traffic_over_rounds, traffic_split
 
 ARMS = ("control", "a", "b")
 PLAN = Plan(

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from pytyche_engine.contracts import FitCancelled, FitError
+from pytyche_engine.contracts.errors import FitLeft
 from pytyche_engine.jobs import Control, FitEvent, Job, JobState, Stage
 
 SOON = 1.0
@@ -30,7 +31,7 @@ class Steps:
 
     def __call__(self, control: Control) -> int:
         while not self.enough.is_set():
-            control.checkpoint()
+            control.halt_if_asked()
             self.done += 1
             control.emit(FitEvent(Stage.SAMPLE, iteration=self.done))
             time.sleep(0.01)
@@ -156,6 +157,15 @@ def test_what_is_cancelled_cannot_be_sealed():
         control.seal()
 
 
+def test_what_its_process_leaves_is_left_up_to_the_seal():
+    # A fit that was cancelled loses its chains; one that was left keeps them.
+    control = Control()
+    control.leave()
+    for step in (control.halt_if_asked, control.seal):
+        with pytest.raises(FitLeft):
+            step()
+
+
 def test_an_interrupt_while_waiting_cancels():
     work = Steps()
     job = Job(work).start()
@@ -223,7 +233,7 @@ from pytyche_engine.jobs import Job
 
 def chain(control):
     for _ in range(3000):
-        control.checkpoint()
+        control.halt_if_asked()
         time.sleep(0.01)
 
 def work(control):

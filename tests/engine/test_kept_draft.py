@@ -10,7 +10,7 @@ from experiment_cases import ARMS, experiment, quietly, simulated
 from pytyche_engine.contracts import BaselinePolicy, Cell, UniformPolicy, hypothesis_cell
 from pytyche_engine.contracts.errors import DataNotice, PytycheWarning
 from pytyche_engine.experiment import open_experiment
-from pytyche_engine.store.files import read_json, write_json
+from pytyche_engine.store.files import read_sealed, write_sealed
 from pytyche_engine.store.folder import ExperimentFolder
 
 
@@ -87,7 +87,7 @@ def test_a_damaged_draft_costs_the_draft_only(edited):
     opened_without_it(edited, "was changed or damaged")
     file.write_text(json.dumps(json.loads(whole) | {"schema": 99}))
     opened_without_it(edited, "newer version")
-    write_json(file, read_json(edited.folder / "experiment.json"))
+    write_sealed(file, read_sealed(edited.folder / "experiment.json"))
     again = opened_without_it(edited, "cannot be read")
     again.draft.set_weight("control", 0.2)
     assert opened(again).draft.plan == again.draft.plan
@@ -118,7 +118,7 @@ def test_an_edit_that_cannot_be_kept_is_made_all_the_same(edited, monkeypatch):
     def full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("pytyche_engine.store.folder.write_json", full)
+    monkeypatch.setattr("pytyche_engine.store.folder.write_sealed", full)
     with pytest.warns(PytycheWarning, match="No space left .* is lost if this process ends"):
         edited.draft.set_weight("control", 0.2)
     assert edited.draft.plan.cells[0].weight == 0.2

@@ -28,7 +28,7 @@ from pytyche_engine.contracts.observations import Observations, concat
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.truth import GroundTruth
 from pytyche_engine.bcf.fit import fit
-from pytyche_engine.decisions.health import traffic_split
+from pytyche_engine.decisions.traffic import traffic_split
 from pytyche_engine.decisions.truth import compare_with_truth
 from pytyche_engine.segments.discover import discover_segments
 from pytyche_engine.segments.scores import doubly_robust_scores

@@ -25,7 +25,7 @@ from pytyche_engine.contracts import (
     TreePolicy,
     UniformPolicy,
 )
-from pytyche_engine.experiment.seen import seen_visitors
+from pytyche_engine.experiment.seen import sample_visitors
 
 FLOORS = Floors(0.05, 0.05)
 PAID = Rule((Levels("channel", ("paid",)),))
@@ -224,7 +224,7 @@ def test_an_edit_of_200_segments_is_answered_at_once():
 
 def test_the_posterior_is_asked_as_the_round_was():
     latest = finished().latest
-    looked = seen_visitors(latest)
+    looked = sample_visitors(latest)
     own = latest.observations
     expected = latest.posterior.effects(own.features, propensity=own.propensity).rpv[:, 0]
     assert len(looked.sample) == len(own)

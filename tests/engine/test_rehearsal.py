@@ -120,6 +120,12 @@ def test_what_cannot_be_played_is_refused_at_once(design, words):
         rehearse(design, SOURCE, 1)
 
 
+@pytest.mark.parametrize("n_runs", [0, 1.5, "3"])
+def test_a_rehearsal_has_a_whole_number_of_runs(n_runs):
+    with pytest.raises(DesignError, match=r"n_runs is .*; use a whole number"):
+        rehearse(DESIGN, SOURCE, n_runs)
+
+
 # --- without any fit ------------------------------------------------------------------------
 
 

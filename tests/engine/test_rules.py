@@ -117,6 +117,27 @@ def test_a_rule_on_an_absent_feature_names_it():
     assert caught.value.column == "age"
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Threshold("age", "<", 30), "has the side '<'; use '<=' or '>'"),
+        (lambda: Threshold("age", ">=", 30), "has the side '>='"),
+        (lambda: Levels("channel", "email"), r"are the text 'email'; write \('email',\)"),
+        (lambda: Rule(Threshold("age", ">", 30)), "A rule takes clauses"),
+        (lambda: Rule("age > 30"), "Rule.parse"),
+        (lambda: Rule(""), "A rule takes clauses"),
+    ],
+)
+def test_what_would_match_others_than_it_says_is_refused(make, message):
+    with pytest.raises(DesignError, match=message):
+        make()
+
+
+def test_lists_make_the_same_rule_as_tuples():
+    rule = Rule([Levels("channel", ["email", "paid"])])
+    assert {rule} == {Rule((Levels("channel", ("email", "paid")),))}
+
+
 def test_rules_survive_json():
     rule = Rule((Threshold("depth", "<=", 0.1 + 0.2, True), Levels("channel", ("a,b", "<i>"))))
     assert Rule.from_dict(json.loads(json.dumps(rule.to_dict()))) == rule

@@ -11,12 +11,11 @@ from pytyche_engine.classic.best_mean import probability_best_mean
 from pytyche_engine.classic.corrections import adjusted_p_values
 from pytyche_engine.classic.running import (
     RunningAnalysis,
-    RunningDesign,
-    RunningSums,
     analyse_running,
     check_split,
     holm,
 )
+from pytyche_engine.classic.running_figures import RunningDesign, RunningSums
 from pytyche_engine.contracts.errors import DesignError
 
 NAMES = ("control", "badge", "banner")

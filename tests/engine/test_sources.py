@@ -397,6 +397,11 @@ def test_a_replayed_round_passes_the_door() -> None:
             DesignError,
             "add up to 1",
         ),
+        (
+            {"logged_propensity": {"control": 0.5, "a": 0.5, "b": "half"}},
+            DesignError,
+            "The logged probability of 'b' is 'half'",
+        ),
     ],
 )
 def test_logs_that_cannot_be_replayed(

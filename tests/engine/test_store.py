@@ -44,7 +44,7 @@ from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
 from pytyche_engine.decisions import ExpectedLossRule
 from pytyche_engine.experiment import open_experiment
 from pytyche_engine.jobs import Stage
-from pytyche_engine.store.files import UNREADABLE, read_json, sha256
+from pytyche_engine.store.files import UNREADABLE, read_sealed, sha256
 from pytyche_engine.store.folder import ExperimentFolder
 from pytyche_engine.store.observations_file import read_observations, write_observations
 
@@ -406,7 +406,7 @@ def test_a_flipped_byte_is_noticed(folder, name, where):
 
 def test_no_flipped_byte_changes_what_is_read_of_a_rounds_record(folder):
     file = folder / "rounds" / "001" / "round.json"
-    content, whole = read_json(file), file.read_bytes()
+    content, whole = read_sealed(file), file.read_bytes()
     noticed = []
     for position in range(len(whole)):
         flipped = bytearray(whole)
@@ -414,7 +414,7 @@ def test_no_flipped_byte_changes_what_is_read_of_a_rounds_record(folder):
         file.write_bytes(flipped)
         try:
             # The last digit of 0.36666666666666664 may be another of the same number.
-            assert read_json(file) == content
+            assert read_sealed(file) == content
         except (StoreError, *UNREADABLE):
             noticed.append(position)
     assert len(noticed) > 0.95 * len(whole)

@@ -1,18 +1,18 @@
-"""Finished rounds written by hand, for what only shows them."""
+"""Finished rounds written by hand, and experiments that have had them, for what only shows them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from pytyche_engine.contracts.cells import BaselinePolicy, Cell, UniformPolicy
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.convergence import Convergence
 from pytyche_engine.contracts.decisions import (
     CellObservation,
     Comparison,
     Decision,
-    DoublyRobustScores,
     Recommendation,
     Segment,
     SegmentSearch,
@@ -21,13 +21,16 @@ from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import FeatureSchema, Observations, Outcome
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import BaselinePolicy, Route, TreePolicy, UniformPolicy
 from pytyche_engine.contracts.round_health import RoundHealth
 from pytyche_engine.contracts.rules import Levels, Rule, Threshold
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.truth import TruthComparison
 from pytyche_engine.decisions import traffic_over_rounds, traffic_split
 from pytyche_engine.experiment.analysis import RoundAnalysis
 from pytyche_engine.experiment.round import Round
+from pytyche_lab.experiments import LabExperiment, sequential_experiment
 
 ARMS = ("control", "low_promo", "free_ship")
 NO_DRAWS = (np.zeros(0, dtype=int), *(np.zeros((0, 2, 3)) for _ in range(4)))
@@ -186,3 +189,23 @@ def finished_round(
         posterior=None,  # type: ignore[arg-type]  # nothing that shows a round reads it
         fit_seconds=12.5,
     )
+
+
+def routed(done: Round) -> Plan:
+    """A plan whose Optimized cell routes by the round's segments."""
+    first, second = done.analysis.segments
+    shares = {"control": 0.1, "low_promo": 0.7, "free_ship": 0.2}
+    policy = TreePolicy(
+        (Route(first.id, first.rule, shares), Route(second.id, second.rule, {"control": 1.0})),
+        shares,
+    )
+    proposed = plan(1)
+    cells = (replace(proposed.cells[0], weight=0.5), Cell("optimized", policy, 0.5))
+    return replace(proposed, cells=cells)
+
+
+def with_rounds(*rounds: Round, schedule: Sequence[int] = (2000, 4000)) -> LabExperiment:
+    """An experiment that has had these rounds, without a fit."""
+    exp = sequential_experiment(schedule=schedule, treatments=ARMS, progress=False, name="promo")
+    exp._state = replace(exp._state, rounds=rounds, plan=rounds[-1].next_recommendation)
+    return exp

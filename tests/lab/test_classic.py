@@ -245,8 +245,11 @@ def test_rounds_without_cells_need_the_same_probabilities_for_everyone() -> None
     [
         ({"round_number": 4}, "no finished round 4; finished rounds: 3"),
         ({"round_number": 0}, "no finished round 0"),
+        ({"round_number": "2"}, "no finished round '2'"),
+        ({"round_number": 1.5}, "no finished round 1.5"),
         ({"alpha": 2}, "alpha is 2"),
         ({"relative_mde": 0}, "relative_mde"),
+        ({"relative_mde": "5%"}, "relative_mde is '5%'"),
     ],
 )
 def test_what_is_asked_is_checked(arguments: dict, said: str) -> None:

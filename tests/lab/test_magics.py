@@ -275,7 +275,6 @@ def test_rounds_that_do_not_exist(
     assert "no finished round yet" in one_line(shell, capsys, "%pytyche show demo")
     for _ in range(3):
         run(shell, "%pytyche advance demo")
-    assert "rounds 1 to 3, not 4" in one_line(shell, capsys, "%pytyche show demo --round 4")
     assert "schedule is exhausted" in one_line(shell, capsys, "%pytyche advance demo")
     assert "no data frame" in one_line(shell, capsys, "%pytyche advance demo --data march")
 

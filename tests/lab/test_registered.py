@@ -106,6 +106,13 @@ def test_rounds_that_are_not_on_disk(own_registry: Path) -> None:
         pt.open("another")
 
 
+def test_one_that_is_gone_says_so_where_it_is_shown() -> None:
+    one = LocalClient().create("Badge", variants={"control": 0.5, "badge": 0.5})
+    assert repr(one).startswith("Badge (fixed, draft)")
+    one.delete()
+    assert repr(one).startswith(f"Experiment {one.id}: There is no such experiment")
+
+
 def test_an_ab_test_comes_back_with_what_can_be_done() -> None:
     LocalClient().create("badge", variants={"control": 0.5, "badge": 0.5}).launch()
     one = pt.open("badge")

@@ -46,7 +46,7 @@ def job_of(steps: threading.Semaphore) -> Job[str]:
         ):
             control.emit(event)
             steps.acquire()
-            control.checkpoint()
+            control.halt_if_asked()
         return "result"
 
     return Job(work, name="round 1").start()

@@ -14,11 +14,11 @@ from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.jobs import Control, FitEvent, InterimLift, Job, Stage
 from pytyche_lab import terminal
-from pytyche_lab.ending import is_unconverged
+from pytyche_lab.job_convergence import is_unconverged
 from pytyche_lab.viz import plot_segment_intervals
 from pytyche_lab.widgets import RoundDashboard
 from pytyche_lab.widgets.fit_progress import progress_view
-from pytyche_lab.widgets.snapshots import history_view, round_view
+from pytyche_lab.widgets.round_snapshot import history_view, round_view
 
 
 def a_round(converged: bool, *, one_segment: bool = False) -> Round:

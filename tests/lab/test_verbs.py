@@ -1,15 +1,13 @@
 """The verbs of ``%pytyche`` on an experiment with rounds, without fits."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from rounds import ARMS, finished_round
+from rounds import finished_round, with_rounds
 
-import pytyche_lab as pt
 from pytyche_lab import commands, extension
 from pytyche_lab.verbs import VERBS
 from pytyche_lab.widgets import Cockpit, SegmentTree
@@ -19,11 +17,7 @@ from pytyche_lab.widgets import Cockpit, SegmentTree
 def magics(ipython: InteractiveShell) -> Any:
     extension.load_ipython_extension(ipython)
     magics = ipython.magics_manager.registry["PytycheMagics"]
-    exp = pt.sequential_experiment(
-        schedule=(2000, 4000, 8000), treatments=ARMS, progress=False, name="promo"
-    )
-    rounds = (finished_round(0), finished_round(1))
-    exp._state = replace(exp._state, rounds=rounds, plan=rounds[-1].next_recommendation)
+    exp = with_rounds(finished_round(0), finished_round(1), schedule=(2000, 4000, 8000))
     magics.experiments["promo"] = exp
     return magics
 
@@ -48,6 +42,9 @@ def test_views_and_history(magics: Any) -> None:
     assert magics.pytyche("lab promo") is magics.experiments["promo"].lab()
     assert isinstance(magics.pytyche("tree promo"), SegmentTree)
     assert "round 2" in repr(magics.pytyche("history promo"))
+    assert magics.pytyche("show promo --round 1").round["number"] == 1
+    with pytest.raises(UsageError, match="rounds 1 to 2, not 4"):
+        magics.pytyche("show promo --round 4")
 
 
 def test_a_round_whose_kernel_ended_goes_on(magics: Any, monkeypatch: pytest.MonkeyPatch) -> None:

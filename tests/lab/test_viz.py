@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from rounds import ARMS, plan, segments
 
-from pytyche_engine.contracts.cells import Cell, MixPolicy
+from pytyche_engine.contracts.cells import Cell
+from pytyche_engine.contracts.policies import MixPolicy
 from pytyche_lab.viz import palette, plot_cells, plot_segment_intervals
 from pytyche_lab.viz.figure import Figure
 

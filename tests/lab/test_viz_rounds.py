@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from rounds import ARMS, estimate, finished_round
-from test_widgets_tree import routed
+from rounds import ARMS, estimate, finished_round, routed
 
 import pytyche_lab as pt
+from pytyche_engine.allocation import Floors
+from pytyche_engine.allocation.edit import duplicated
 from pytyche_engine.contracts.drift import DriftCheck, LiftChange
 from pytyche_engine.contracts.truth import GroundTruth
 from pytyche_engine.jobs import FitEvent, InterimLift, Stage
@@ -84,6 +85,14 @@ def test_the_evolution_has_a_panel_a_round():
     assert len(chart.to_dict()["vconcat"]) == 2
     assert "No tree shipped yet" in repr(chart).splitlines()[1]
     assert set(chart.data["round"]) == {1}
+
+
+def test_a_copy_of_optimized_adds_nothing_to_its_leaves():
+    plan, _ = duplicated(routed(DONE), "optimized", Floors(0.05, 0.05))
+    chart = pt.viz.plot_evolution([replace(DONE, plan=plan)])
+    leaves = chart.data[chart.data["kind"] == "leaf"]
+    assert leaves.groupby("segment")["share"].sum().tolist() == pytest.approx([1, 1])
+    assert repr(chart).count("S1 (") == 1
 
 
 def test_the_truth_is_of_the_segments_own_visitors():

@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from test_widgets_schema import fits
+from declared import fits
 
 import pytyche_lab as pt
 from pytyche_engine.experiment import SequentialExperiment

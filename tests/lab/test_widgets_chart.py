@@ -4,9 +4,8 @@ import re
 from dataclasses import replace
 
 import pytest
-from rounds import finished_round, segments
+from rounds import finished_round, segments, with_rounds
 from test_viz_rounds import CHARTS, DONE
-from test_widgets_tree import with_rounds
 
 import pytyche_lab as pt
 from pytyche_engine.contracts import DesignError, Rule

@@ -6,9 +6,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from rounds import ARMS, finished_round
-from test_widgets_schema import fits
-from test_widgets_tree import with_rounds
+from declared import fits
+from rounds import ARMS, finished_round, with_rounds
 
 from pytyche_engine.contracts import DataError, PytycheError
 from pytyche_engine.jobs import Job
@@ -92,7 +91,7 @@ def test_a_frame_of_the_notebook_is_observed(monkeypatch):
 def test_a_job_is_shown_until_it_ends_well():
     exp = with_rounds(finished_round(0))
     lab = exp.lab()
-    job = Job(lambda control: [control.checkpoint() or time.sleep(0.01) for _ in range(30)])
+    job = Job(lambda control: [control.halt_if_asked() or time.sleep(0.01) for _ in range(30)])
     exp._job = job.start()
     exp.watch(job)
     assert lab.fit is not None
@@ -104,7 +103,7 @@ def test_a_job_is_shown_until_it_ends_well():
 def test_a_cancelled_job_stays_in_sight():
     exp = with_rounds(finished_round(0))
     lab = exp.lab()
-    job = Job(lambda control: [control.checkpoint() or time.sleep(0.01) for _ in range(1000)])
+    job = Job(lambda control: [control.halt_if_asked() or time.sleep(0.01) for _ in range(1000)])
     exp._job = job.start()
     exp.watch(job)
     job.cancel()
@@ -129,8 +128,7 @@ def test_the_calibration_artifacts_are_read_as_they_are():
             "error": [0.01],
         }
     )
-    held = SimpleNamespace(calibration=(SimpleNamespace(name="shop", coverage=coverage),))
-    found = coverage_views(held)
+    found = coverage_views([SimpleNamespace(name="shop", coverage=coverage)])
     assert found[0]["before"] == 0.71
     assert fits(found[0], CoverageView)
-    assert coverage_views(SimpleNamespace()) == []
+    assert coverage_views([]) == []

@@ -28,7 +28,7 @@ from pytyche_engine.experiment import Round
 from pytyche_engine.experiment.classic_check import classic_check
 from pytyche_lab.widgets import RoundDashboard
 from pytyche_lab.widgets.classic_snapshot import classic_view
-from pytyche_lab.widgets.snapshots import history_view, round_view
+from pytyche_lab.widgets.round_snapshot import history_view, round_view
 
 EVIL = "<img src=x onerror=alert(1)>"
 

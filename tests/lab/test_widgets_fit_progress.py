@@ -53,7 +53,7 @@ class Steps:
     def __call__(self, control: Control) -> str:
         iteration = 20
         while not self.go_on.is_set():
-            control.checkpoint()
+            control.halt_if_asked()
             iteration = min(99, iteration + 1)
             control.emit(sampling(iteration))
             time.sleep(0.005)

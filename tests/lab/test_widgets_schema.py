@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, get_type_hints
 
 import pytest
+from declared import fits
 from rounds import finished_round
 
 from pytyche_engine.jobs import FitEvent, Job, Stage
@@ -18,6 +19,7 @@ from pytyche_lab.widgets import (
     SegmentTree,
 )
 from pytyche_lab.widgets.fit_progress import progress_view
+from pytyche_lab.widgets.round_snapshot import history_view, round_view
 from pytyche_lab.widgets.schema.cell_plan import CellPlanTraits
 from pytyche_lab.widgets.schema.cockpit import CockpitTraits
 from pytyche_lab.widgets.schema.console import ConsoleTraits
@@ -29,8 +31,7 @@ from pytyche_lab.widgets.schema.round_dashboard import (
 )
 from pytyche_lab.widgets.schema.segment_chart import SegmentChartTraits
 from pytyche_lab.widgets.schema.segment_tree import SegmentTreeTraits
-from pytyche_lab.widgets.schema.typescript import files, literals
-from pytyche_lab.widgets.snapshots import history_view, round_view
+from pytyche_lab.widgets.schema.typescript import files
 
 TYPESCRIPT = Path(__file__).parents[2] / "js/src/shared/schema"
 
@@ -55,27 +56,6 @@ def test_the_typescript_is_generated_from_the_python():
 def test_every_synced_trait_is_declared(widget: Any, traits: Any):
     own = set(widget.class_trait_names(sync=True)) - set(widget.__mro__[1].class_trait_names())
     assert own == set(get_type_hints(traits))
-
-
-def fits(value: Any, kind: Any) -> bool:
-    """Whether a value has the declared shape, all the way down."""
-    if is_typeddict(kind):
-        hints = get_type_hints(kind)
-        return (
-            isinstance(value, dict)
-            and set(value) == set(hints)
-            and all(fits(value[k], hints[k]) for k in hints)
-        )
-    if get_origin(kind) is list:
-        return isinstance(value, list) and all(fits(v, get_args(kind)[0]) for v in value)
-    if kind in literals():
-        return value in get_args(kind)
-    if get_args(kind):
-        return any(fits(value, part) for part in get_args(kind))
-    # An int is a number too, a bool is not.
-    if kind is float:
-        return isinstance(value, float | int) and not isinstance(value, bool)
-    return isinstance(value, kind)
 
 
 def test_snapshots_have_the_declared_shape_and_are_json():

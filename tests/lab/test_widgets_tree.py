@@ -1,18 +1,15 @@
 """The tree's snapshot, what it asks of the experiment, and one selection for all views."""
 
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from rounds import ARMS, finished_round, plan
-from test_widgets_schema import fits
+from declared import fits
+from rounds import ARMS, finished_round, routed, with_rounds
 
-from pytyche_engine.contracts import Cell, DesignError, Rule
+from pytyche_engine.contracts import DesignError, Rule
 from pytyche_engine.contracts.actions import RegisterSegment
-from pytyche_engine.contracts.cells import Route, TreePolicy
-from pytyche_engine.experiment import SequentialExperiment, sequential_experiment
-from pytyche_engine.experiment.round import Round
+from pytyche_engine.experiment import sequential_experiment
 from pytyche_lab.experiments import LabExperiment
 from pytyche_lab.experiments import sequential_experiment as lab_experiment
 from pytyche_lab.widgets import RoundDashboard, SegmentTree
@@ -21,19 +18,6 @@ from pytyche_lab.widgets.tree_snapshot import detail_view, tree_view
 from pytyche_lab.widgets.views import Views
 
 EVIL = "<img src=x onerror=alert(1)>"
-
-
-def routed(done: Round):
-    """A plan whose Optimized cell routes by the round's segments."""
-    first, second = done.analysis.segments
-    shares = {"control": 0.1, "low_promo": 0.7, "free_ship": 0.2}
-    policy = TreePolicy(
-        (Route(first.id, first.rule, shares), Route(second.id, second.rule, {"control": 1.0})),
-        shares,
-    )
-    proposed = plan(1)
-    cells = (replace(proposed.cells[0], weight=0.5), Cell("optimized", policy, 0.5))
-    return replace(proposed, cells=cells)
 
 
 def test_the_tree_has_a_leaf_for_each_segment_and_shares_that_add_up():
@@ -106,11 +90,17 @@ def test_messages_reach_the_experiment_and_refusals_come_back(monkeypatch):
     ]
 
 
-def with_rounds(*rounds: Round) -> SequentialExperiment:
-    """An experiment that has these rounds, without a fit."""
-    exp = lab_experiment(schedule=(2000, 4000), treatments=ARMS, progress=False, name="promo")
-    exp._state = replace(exp._state, rounds=rounds, plan=rounds[-1].next_recommendation)
-    return exp
+def test_an_error_that_nobody_foresaw_is_answered_too(monkeypatch):
+    def full(*_asked):
+        raise OSError("No space left on device")
+
+    book = SimpleNamespace(rename=full, followed=())
+    tree = SegmentTree([finished_round()], experiment=SimpleNamespace(segments=book))
+    answers = []
+    monkeypatch.setattr(tree, "send", answers.append)
+    with pytest.raises(OSError, match="No space"):
+        tree._on_message(tree, {"kind": "rename", "segment": "S1", "name": "x", "ask": "a-1"}, [])
+    assert answers == [{"answer": "a-1", "error": "OSError: No space left on device"}]
 
 
 def test_one_selection_for_all_views():

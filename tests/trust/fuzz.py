@@ -46,12 +46,12 @@ def plan_json(content: bytes, folder: Path) -> object:
 
 def experiment_json(content: bytes, folder: Path) -> object:
     """Content whose checksum is right: a hostile file's is."""
-    from pytyche_engine.store.files import write_json
+    from pytyche_engine.store.files import write_sealed
     from pytyche_engine.store.folder import ExperimentFolder
 
     try:
         value = json.loads(content)
-        write_json(folder / "experiment.json", value)
+        write_sealed(folder / "experiment.json", value)
     except (ValueError, RecursionError):
         (folder / "experiment.json").write_bytes(content)
     return ExperimentFolder(folder).read()

@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from experiment_cases import experiment
+from store_worker import weight_of
 
 from pytyche_engine.calibration import CalibrationArtifact
 from pytyche_engine.contracts.actions import NameSegment
 from pytyche_engine.contracts.plans import plan_from_dict
-from pytyche_engine.store.files import read_json
+from pytyche_engine.store.files import read_sealed
 from pytyche_engine.store.folder import ExperimentFolder
 from pytyche_engine.store.registry import Registry
 from pytyche_engine.store.served_files import check_files, read_served
@@ -31,9 +33,9 @@ def check(root: Path) -> None:
     said = {kind: int(n) for kind, n in finished_writes(root).items()}
     promo, most = root / "promo", said["start"]
     if "plan" in said:
-        plan = plan_from_dict(read_json(promo / "plan.json"))
+        plan = plan_from_dict(read_sealed(promo / "plan.json"))
         weight = next(c.weight for c in plan.cells if c.id == "explore")
-        may_be = [0.1 + (n % 500) / 1000 for n in range(said["plan"], most + 1)]
+        may_be = [weight_of(n) for n in range(said["plan"], most + 1)]
         assert min(abs(weight - one) for one in may_be) < 1e-6, (weight, said)
     if "actions" in said:
         actions = ExperimentFolder(promo)._read_actions()
@@ -42,13 +44,13 @@ def check(root: Path) -> None:
     rounds = sorted(int(p.name) for p in (promo / "rounds").glob("[0-9]*"))
     for index in rounds[-2:]:
         place = promo / "rounds" / f"{index:03d}"
-        meta = read_json(place / "round.json")
+        meta = read_sealed(place / "round.json")
         check_files(place, meta["files"])
         read_served(place, plan_from_dict(meta["plan"]))
     if "round" in said:
         assert said["round"] <= rounds[-1] <= most, (rounds[-1], said)
     if (promo / "unfinished" / "round.json").exists():
-        check_files(promo / "unfinished", read_json(promo / "unfinished" / "round.json")["files"])
+        check_files(promo / "unfinished", read_sealed(promo / "unfinished" / "round.json")["files"])
     if "artifact" in said:
         n = int(CalibrationArtifact.load(root / "artifact").name.split()[1])
         assert said["artifact"] <= n <= most, (n, said)
@@ -63,9 +65,6 @@ def check(root: Path) -> None:
 
 def kill(n: int, root: Path, seed: int = 8) -> int:
     """Kill a writing process n times, and check what is there each time; gives what was lost."""
-    sys.path.insert(0, str(WORKER.parents[1] / "engine"))
-    from experiment_cases import experiment
-
     experiment(path=root / "promo")
     luck, lost = np.random.default_rng(seed), 0
     worker = subprocess.Popen(

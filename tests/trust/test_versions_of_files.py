@@ -12,7 +12,7 @@ from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.calibration import CalibrationArtifact, CalibrationError
 from pytyche_engine.contracts.errors import StoreError
 from pytyche_engine.experiment import open_experiment
-from pytyche_engine.store.files import read_json, write_json
+from pytyche_engine.store.files import read_sealed, write_sealed
 from pytyche_engine.store.records import ExperimentDraft
 from pytyche_engine.store.registry import Registry
 
@@ -25,7 +25,7 @@ def as_schema(file, schema):
 @pytest.mark.parametrize("name", ["experiment.json", "plan.json"])
 def test_an_experiment_of_a_newer_version_is_refused(name, tmp_path):
     exp = experiment(path=tmp_path / "promo")
-    write_json(tmp_path / "promo" / "plan.json", {})
+    write_sealed(tmp_path / "promo" / "plan.json", {})
     as_schema(tmp_path / "promo" / name, 99)
     with pytest.raises(StoreError, match=r"newer version of pytyche-lab .*schema 99.*Update"):
         open_experiment(exp.folder)
@@ -34,9 +34,9 @@ def test_an_experiment_of_a_newer_version_is_refused(name, tmp_path):
 def test_an_experiment_from_before_there_were_artifacts_and_allocations_opens(tmp_path):
     exp = experiment(path=tmp_path / "promo")
     file = exp.folder / "experiment.json"
-    content = read_json(file)
+    content = read_sealed(file)
     del content["calibration"], content["design"]["allocation"]
-    write_json(file, content)
+    write_sealed(file, content)
     again = open_experiment(exp.folder, simulated())
     assert again.calibration == ()
     assert again.design.allocation == "thompson"

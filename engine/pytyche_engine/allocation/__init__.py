@@ -7,8 +7,6 @@ from pytyche_engine.allocation.dropping import ArmEvidence as ArmEvidence
 from pytyche_engine.allocation.dropping import arms_to_drop as arms_to_drop
 from pytyche_engine.allocation.dropping import arms_to_revive as arms_to_revive
 from pytyche_engine.allocation.edit import Floors as Floors
-from pytyche_engine.allocation.expected import ExpectedCell as ExpectedCell
-from pytyche_engine.allocation.expected import expected_visitors as expected_visitors
 from pytyche_engine.allocation.next_plan import check_dropped as check_dropped
 from pytyche_engine.allocation.next_plan import check_floors as check_floors
 from pytyche_engine.allocation.next_plan import cold_start as cold_start

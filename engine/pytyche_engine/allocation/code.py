@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
-from pytyche_engine.contracts.cells import (
+from pytyche_engine.contracts.cells import Cell
+from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import (
     BaselinePolicy,
-    Cell,
     MixPolicy,
     Policy,
     TreePolicy,
     UniformPolicy,
 )
-from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.rules import Rule, Threshold
 
 _INDENT = "    "

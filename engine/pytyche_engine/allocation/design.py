@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from pytyche_engine.allocation.next_plan import (
     DEFAULT_FLOOR,
     check_floors,
@@ -13,12 +11,11 @@ from pytyche_engine.allocation.next_plan import (
 )
 from pytyche_engine.allocation.schedules import Schedule, schedule
 from pytyche_engine.contracts.arms import check_arms
-from pytyche_engine.contracts.cells import AllocationRule, Cell, check_allocation
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import count, is_number, shown
 from pytyche_engine.contracts.plans import Plan
-
-DEEPEST = 3
-"""The deepest policy tree that is searched exactly."""
+from pytyche_engine.contracts.policies import MAX_DEPTH, AllocationRule, check_allocation
 
 CONTROL = "control"
 """The usual name of the control arm; a cell of that name is in every plan."""
@@ -81,22 +78,11 @@ def check_design(
     rounds = schedule(schedule_or_sizes)
     check_floors(min_control_weight, min_explore_weight)
     check_allocation(allocation)
-    if (
-        isinstance(max_segment_depth, bool)
-        or not isinstance(max_segment_depth, int | np.integer)
-        or not 1 <= max_segment_depth <= DEEPEST
-    ):
+    depth = count("'max_segment_depth'", max_segment_depth, 1, MAX_DEPTH)
+    if not is_number(min_segment_share) or not 0 < min_segment_share <= 0.5:
         raise DesignError(
-            f"'max_segment_depth' is {max_segment_depth!r}; use a whole number from 1 to {DEEPEST}."
-        )
-    if (
-        isinstance(min_segment_share, bool)
-        or not isinstance(min_segment_share, int | float | np.integer | np.floating)
-        or not 0 < min_segment_share <= 0.5
-    ):
-        raise DesignError(
-            f"'min_segment_share' is {min_segment_share!r}; use a share above 0 and at most 0.5, "
-            "as two segments cannot both hold more than half of the visitors."
+            f"'min_segment_share' is {shown(min_segment_share)}; use a share above 0 and at most "
+            "0.5, as two segments cannot both hold more than half of the visitors."
         )
     plan = cold_start(
         arms,
@@ -117,7 +103,7 @@ def check_design(
         first_plan=plan,
         min_control_weight=float(min_control_weight),
         min_explore_weight=float(min_explore_weight),
-        max_segment_depth=int(max_segment_depth),
+        max_segment_depth=depth,
         min_segment_share=float(min_segment_share),
         notices=notices,
         allocation=allocation,

@@ -9,16 +9,11 @@ their weights, or to Explore where there are none. Weights always add up to 1.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pytyche_engine.contracts.cells import (
-    WEIGHT_TOLERANCE,
-    Cell,
-    CellRole,
-    MixPolicy,
-    TreePolicy,
-)
+from pytyche_engine.contracts.cells import Cell, CellRole
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.given import is_number
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import WEIGHT_TOLERANCE, MixPolicy, TreePolicy
 from pytyche_engine.contracts.rules import Rule
 
 RULE = "Changes come out of Optimized first"

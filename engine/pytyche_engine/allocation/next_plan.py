@@ -1,26 +1,26 @@
 """The plan of the next round: cold start, proposal, and the operator's own cells."""
 
-import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
 
 from pytyche_engine.allocation.shares import allocation_shares
-from pytyche_engine.contracts.cells import (
+from pytyche_engine.contracts.cells import Cell
+from pytyche_engine.contracts.decisions import SegmentSearch
+from pytyche_engine.contracts.dropped import DroppedArm
+from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import is_number, shown
+from pytyche_engine.contracts.observations import FeatureSchema
+from pytyche_engine.contracts.plans import Plan, check_rules
+from pytyche_engine.contracts.policies import (
     WEIGHT_TOLERANCE,
     AllocationRule,
     BaselinePolicy,
-    Cell,
     Route,
     TreePolicy,
     UniformPolicy,
 )
-from pytyche_engine.contracts.decisions import SegmentSearch
-from pytyche_engine.contracts.dropped import DroppedArm
-from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.observations import FeatureSchema
-from pytyche_engine.contracts.plans import Plan, check_rules
 from pytyche_engine.contracts.rules import Rule
 
 DEFAULT_FLOOR = 0.05
@@ -186,12 +186,10 @@ def check_floors(min_control_weight: float, min_explore_weight: float) -> None:
     """
     floors = {"min_control_weight": min_control_weight, "min_explore_weight": min_explore_weight}
     for name, value in floors.items():
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-            raise DesignError(f"'{name}' is {value!r}; use a share such as 0.05.")
-        if not (math.isfinite(value) and 0 <= value < 1):
+        if not is_number(value) or not 0 <= value < 1:
             raise DesignError(
-                f"'{name}' is {value}; use a share of the traffic from 0 to below 1, "
-                "such as 0.05 for 5 %."
+                f"'{name}' is {shown(value)}; use a share of the traffic from 0 to below 1, such "
+                "as 0.05 for 5 %."
             )
     if min_control_weight + min_explore_weight >= 1 - WEIGHT_TOLERANCE:
         raise DesignError(

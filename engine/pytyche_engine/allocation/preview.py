@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pytyche_engine.contracts.cells import Cell, MixPolicy, Policy, TreePolicy, UniformPolicy
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.estimates import INTERVAL_LEVEL, Estimate
 from pytyche_engine.contracts.money import amount, signed
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import MixPolicy, Policy, TreePolicy, UniformPolicy
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.tables import Table
 
@@ -28,6 +29,9 @@ SIGNIFICANCE = 0.05
 
 FEWEST_BUYERS = 10
 """Visitors who spent anything, below which the spread of revenue is not known well enough."""
+
+BINS = 16
+"""Bins of a feature's distribution."""
 
 MOST_KEPT = 1000
 """Rules, and policies, whose answers are kept."""
@@ -182,7 +186,7 @@ class PlanPreview:
 def _with_interval(estimate: Estimate | None, write: Callable[[float], str]) -> str:
     if estimate is None:
         return "—"
-    return f"{write(estimate.mean)} [{write(estimate.low)}, {write(estimate.high)}]"
+    return estimate.text(write)
 
 
 def _or_dash(value: float | None, form: str) -> str:
@@ -306,14 +310,14 @@ class Distribution:
     counts: tuple[int, ...]
 
 
-def distribution(seen: SeenVisitors, feature: str, bins: int = 16) -> Distribution | None:
+def distribution(seen: SeenVisitors, feature: str) -> Distribution | None:
     """The distribution of a numeric feature; None where no visitor has a value."""
     values = seen.observations.features[feature].to_numpy(dtype=float, na_value=np.nan)
     values = values[np.isfinite(values)]
     if not values.size:
         return None
     low, middle, high = (float(q) for q in np.quantile(values, [0.005, 0.5, 0.995]))
-    counts, _ = np.histogram(np.clip(values, low, high), bins=bins, range=(low, high))
+    counts, _ = np.histogram(np.clip(values, low, high), bins=BINS, range=(low, high))
     return Distribution(low, high, middle, tuple(int(c) for c in counts))
 
 

@@ -8,8 +8,8 @@ overtake it more, so that the best arm is known sooner.
 import numpy as np
 from jaxtyping import Float
 
-from pytyche_engine.contracts.cells import AllocationRule, check_allocation
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.policies import AllocationRule, check_allocation
 
 EXPLORATION = 0.02
 """Share of a segment's traffic that is spread evenly at the least; the floor is this over K."""

@@ -15,7 +15,6 @@ CI ran. What each name does, in bartz's own vocabulary:
 
 from bartz._jaxext import Module as Module
 from bartz._jaxext import field as field
-from bartz.debug import sample_prior as sample_prior
 from bartz.mcmcloop import run_mcmc as run_mcmc
 from bartz.mcmcloop._trace import Trace as Trace
 from bartz.mcmcstep import AutoBatchedReduction as AutoBatchedReduction

@@ -52,7 +52,7 @@ def advance(
     thin: int,
     *,
     watch: Callable[[Draws], Lifts] | None,
-    checkpoint: Callable[[], None],
+    halt_if_asked: Callable[[], None],
     keep: Callable[[Chain], None],
     report: Callable[[int, int], None],
     enough: Callable[[int], bool] = lambda _: False,
@@ -64,7 +64,7 @@ def advance(
         iterations: rounded up to whole chunks.
         thin: iterations a draw.
         watch: sees each chunk's draws, which are then kept; None drops them.
-        checkpoint: called before each call; may block or raise.
+        halt_if_asked: called before each call; may block or raise.
         keep: called with the chain between chunks.
         report: called after each call with the chain's index and the iterations done.
         enough: asked before each chunk, with the draws kept so far, whether to end here.
@@ -76,7 +76,7 @@ def advance(
         keep(chain)
         state, kept, seen = chain.state, chain.kept, chain.lifts
         for call, skip in enumerate(skips, start=1):
-            checkpoint()
+            halt_if_asked()
             state, trace = run_chunk(chain.key, state, saved, skip)
             if watch is not None and call == len(skips):
                 draws = draws_of_trace(trace, chain.index)

@@ -117,8 +117,8 @@ def fit(
     def enough(kept: int) -> bool:
         return control.stopping and kept >= LEAST_DRAWS
 
-    def checkpoint() -> None:
-        control.checkpoint()
+    def halt_if_asked() -> None:
+        control.halt_if_asked()
         if halt.is_set():
             raise FitError("Another chain of this fit failed.")
 
@@ -137,7 +137,7 @@ def fit(
                     iterations,
                     settings.thin,
                     watch=watch if draw else None,
-                    checkpoint=checkpoint,
+                    halt_if_asked=halt_if_asked,
                     keep=keep,
                     report=progress.advance,
                     enough=enough,

@@ -331,7 +331,7 @@ class Posterior:
         cores = os.cpu_count() or 1
         with ThreadPoolExecutor(max_workers=cores) as pool:
             for first in range(0, len(batches), cores):
-                control.checkpoint()
+                control.halt_if_asked()
                 yield from pool.map(surfaces, batches[first : first + cores])
 
 

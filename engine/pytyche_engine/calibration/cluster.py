@@ -170,7 +170,7 @@ def run_all(
     tally.emit()
     try:
         while waiting or running:
-            tally.control.checkpoint()
+            tally.control.halt_if_asked()
             n_workers = len(client.nthreads())
             if n_workers:
                 seen_workers = time.monotonic()

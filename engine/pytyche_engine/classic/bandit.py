@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pytyche_engine.classic.contrast import Contrast
-from pytyche_engine.classic.sequential import MixtureTest, Watched, always_valid_p
+from pytyche_engine.classic.sequential import MixtureTest, Watched
 from pytyche_engine.contracts.errors import DesignError
 
 
@@ -104,19 +104,9 @@ class AipwPath:
 
     def watch(self, test: MixtureTest) -> Watched:
         """The looks after each period, of a single stream."""
-        log_lr = self.log_lr(test)
-        p_values = always_valid_p(log_lr)
-        crossed = np.flatnonzero(p_values <= test.alpha)
         scaled = 1 + test.tau**2 * self.variance
         half = np.sqrt(scaled / test.tau**2 * (2 * test.threshold + np.log(scaled)))
-        half = self._per_weight(half)
-        return Watched(
-            test,
-            log_lr,
-            p_values,
-            np.stack([self.difference - half, self.difference + half], axis=-1),
-            int(crossed[0]) if crossed.size else None,
-        )
+        return Watched.of(test, self.difference, self.log_lr(test), self._per_weight(half))
 
     def _per_weight(
         self, spread: Float[np.ndarray, "*streams periods"]

@@ -18,6 +18,7 @@ from pytyche_engine.classic.sequential import (
     always_valid_p,
 )
 from pytyche_engine.classic.srm import sequential_srm
+from pytyche_engine.contracts.columns import row_labels
 from pytyche_engine.contracts.errors import DataError, DesignError
 from pytyche_engine.contracts.health import TrafficSplit
 from pytyche_engine.contracts.tables import Table
@@ -355,5 +356,5 @@ def _check(frame: pd.DataFrame, columns: CheckpointColumns) -> None:
             raise DataError(
                 f"Column '{name}' has {wrong.sum():,} missing or infinite values",
                 column=name,
-                rows=frame.index[wrong][:5].tolist(),
+                rows=row_labels(frame, wrong),
             )

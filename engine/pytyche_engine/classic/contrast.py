@@ -70,7 +70,7 @@ class Contrast:
         """Probability that a two-sided test finds an effect as large as the one seen.
 
         By the noncentral t distribution. It is a function of the p-value and says nothing
-        more: to plan, use `sample_size`. None where there is no variance.
+        more: to plan, use `power.plan_means`. None where there is no variance.
         """
         if not self.std_error > 0:
             return None

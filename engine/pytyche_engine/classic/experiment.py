@@ -18,6 +18,7 @@ from pytyche_engine.classic.metrics import (
 from pytyche_engine.classic.moments import Column, Moments
 from pytyche_engine.classic.rows import Rows
 from pytyche_engine.classic.srm import check_srm
+from pytyche_engine.contracts.columns import row_labels
 from pytyche_engine.contracts.errors import DataError, DesignError, PhaseOrderError
 from pytyche_engine.contracts.given import number
 from pytyche_engine.contracts.health import TrafficSplit
@@ -199,7 +200,8 @@ class Experiment:
         """For each covariate the columns that stand for it.
 
         Raises:
-            DesignError: if totals were given, or it was not named to `setup`.
+            DesignError: if totals were given, or one is the outcome of a metric.
+            DataError: if one is not in the data, or holds text and was not named to `setup`.
         """
         unknown = [name for name in names if name not in self.covariates]
         if unknown and not isinstance(self._data, Rows):
@@ -241,7 +243,7 @@ class Experiment:
                     f"Metric '{metric.name}' is a proportion, but column '{metric.value_col}' "
                     f"has {wrong.sum():,} values other than 0 and 1",
                     column=metric.value_col,
-                    rows=rows.frame.index[wrong][:5].tolist(),
+                    rows=row_labels(rows.frame, wrong),
                     mend="Use MeanMetric, or make it 0 and 1.",
                 )
         if isinstance(metric, RatioMetric):
@@ -251,7 +253,7 @@ class Experiment:
                     f"The denominator '{metric.denominator_col}' of '{metric.name}' is "
                     + ("negative somewhere" if wrong.any() else "0 for everyone"),
                     column=metric.denominator_col,
-                    rows=rows.frame.index[wrong][:5].tolist(),
+                    rows=row_labels(rows.frame, wrong),
                 )
         before = tuple(c for name in metric.before for c in rows.covariate(name))
         if not isinstance(metric, RevenueMetric):

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Int
 
 from pytyche_engine.classic.moments import Column, Moments, moments_by_arm
-from pytyche_engine.contracts.columns import as_numbers
+from pytyche_engine.contracts.columns import as_numbers, row_labels
 from pytyche_engine.contracts.errors import DataError
 
 MOST_LEVELS = 20
@@ -53,7 +53,7 @@ class Rows:
             raise DataError(
                 f"Metric column '{name}' has {missing.sum():,} missing values",
                 column=name,
-                rows=self.frame.index[missing][:5].tolist(),
+                rows=row_labels(self.frame, missing),
                 mend="Fill in 0 for visitors who did nothing; leave out those who were not "
                 "measured before calling setup, and say so.",
             )
@@ -98,7 +98,7 @@ class Rows:
                 f"The {role} column '{name}' holds {series.dtype}, not numbers"
                 + (f", e.g. {series[wrong].iloc[0]!r}" if wrong.any() else ""),
                 column=name,
-                rows=series.index[wrong][:5].tolist(),
+                rows=row_labels(series, wrong),
                 mend=f"Convert it with pd.to_numeric(data['{name}']).",
             )
         if series.dtype.kind == "c":
@@ -109,7 +109,7 @@ class Rows:
             raise DataError(
                 f"The {role} column '{name}' has {wrong.sum():,} infinite values",
                 column=name,
-                rows=series.index[wrong][:5].tolist(),
+                rows=row_labels(series, wrong),
                 mend="Find out where they come from (a division by zero?) and replace them.",
             )
         return values
@@ -165,7 +165,7 @@ def read_rows(
         raise DataError(
             f"The treatment column '{treatment_col}' has {(codes < 0).sum():,} missing labels",
             column=treatment_col,
-            rows=frame.index[codes < 0][:5].tolist(),
+            rows=row_labels(frame, codes < 0),
             mend="A visitor without an arm cannot be compared; find out why it is missing.",
         )
     arms = tuple(map(str, labels))
@@ -194,12 +194,12 @@ def read_rows(
 
 def _check_ids(frame: pd.DataFrame, id_col: str) -> None:
     ids = frame[id_col]
-    missing = ids.isna()
+    missing = ids.isna().to_numpy(dtype=bool)
     if missing.any():
         raise DataError(
             f"The id column '{id_col}' has {missing.sum():,} missing ids",
             column=id_col,
-            rows=frame.index[missing][:5].tolist(),
+            rows=row_labels(frame, missing),
             mend="Leave id_col out if visitors have no ids.",
         )
     # Ids are often in order, which is quicker to see than to hash.
@@ -211,7 +211,7 @@ def _check_ids(frame: pd.DataFrame, id_col: str) -> None:
         raise DataError(
             f"{again.sum():,} rows repeat an id of '{id_col}', e.g. '{ids[again].iloc[0]}'",
             column=id_col,
-            rows=frame.index[again][:5].tolist(),
+            rows=row_labels(frame, again),
             mend="Standard errors take a row for a visitor: sum up each visitor's rows first. "
             "If ids were seen in two arms, find out why.",
         )

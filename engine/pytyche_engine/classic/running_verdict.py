@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from pytyche_engine.classic.running import RunningComparison, RunningDesign, SplitCheck
+from pytyche_engine.classic.running_figures import RunningComparison, RunningDesign, SplitCheck
+from pytyche_engine.classic.sequential import FEWEST_CONVERSIONS, FEWEST_VISITORS
+from pytyche_engine.contracts.money import percent
 
 VerdictKind = Literal[
     "no data", "split", "too early", "winner", "keep control", "no difference", "keep running"
@@ -30,9 +31,9 @@ class Verdict:
 
 
 def verdict_on(
-    split: "SplitCheck",
-    comparisons: "Sequence[RunningComparison]",
-    design: "RunningDesign",
+    split: SplitCheck,
+    comparisons: Sequence[RunningComparison],
+    design: RunningDesign,
     n_visitors: int,
 ) -> Verdict:
     """The recommendation that a look supports.
@@ -50,8 +51,8 @@ def verdict_on(
         return Verdict(
             "split",
             "Don't decide yet. Fix assignment first.",
-            f"{split.worst} gets {less} visitors than planned: {_percent(split.observed[k])} "
-            f"instead of {_percent(split.expected[k])} (p {_p(split.p_value)}). Whatever made "
+            f"{split.worst} gets {less} visitors than planned: {split.observed[k]:.1%} "
+            f"instead of {split.expected[k]:.1%} (p {_p(split.p_value)}). Whatever made "
             "the difference may also have made one in the outcomes. "
             + (
                 "The sequential test has reached its limit, but not on sound data."
@@ -64,8 +65,8 @@ def verdict_on(
         return Verdict(
             "too early",
             "Too early to say.",
-            f"{control} and {early[0]} need 100 visitors and 10 conversions each before a test "
-            "means anything.",
+            f"{control} and {early[0]} need {FEWEST_VISITORS} visitors and {FEWEST_CONVERSIONS} "
+            "conversions each before a test means anything.",
         )
     better = [c for c in decided if c.lift is not None and c.lift > 0]
     tests = _method(len(comparisons))
@@ -113,9 +114,7 @@ def verdict_on(
     )
 
 
-def _end_test(
-    comparisons: "Sequence[RunningComparison]", design: "RunningDesign", at_end: bool
-) -> str:
+def _end_test(comparisons: Sequence[RunningComparison], design: RunningDesign, at_end: bool) -> str:
     """What the classical test says, where it may be looked at."""
     known = [c for c in comparisons if c.p_classical_holm is not None]
     if not (at_end and known):
@@ -130,24 +129,16 @@ def _end_test(
     )
 
 
-def _lift(c: "RunningComparison") -> str:
+def _lift(c: RunningComparison) -> str:
     if c.lift is None:
         return "its lift is not defined, as control has no outcomes"
     if c.lift_low is None or c.lift_high is None:
-        return f"{_signed(c.lift)}"
-    return f"{_signed(c.lift)} [{_signed(c.lift_low)}, {_signed(c.lift_high)}]"
+        return percent(c.lift)
+    return f"{percent(c.lift)} [{percent(c.lift_low)}, {percent(c.lift_high)}]"
 
 
 def _method(n: int) -> str:
     return "the sequential test" + (f" (Holm over {n} comparisons)" if n > 1 else "")
-
-
-def _signed(x: float) -> str:
-    return f"{100 * x:+.1f}%".replace("-", "−")
-
-
-def _percent(x: float) -> str:
-    return f"{100 * x:.1f}%"
 
 
 def _p(p: float | None) -> str:

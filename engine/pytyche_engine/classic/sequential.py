@@ -135,16 +135,8 @@ class MixtureTest:
         """All looks so far, in order."""
         differences = np.array([look.estimate for look in looks])
         variances = np.array([look.std_error**2 for look in looks])
-        log_lr = self.log_lr(differences, variances)
-        half = self.half_width(variances)
-        p_values = always_valid_p(log_lr)
-        crossed = np.flatnonzero(p_values <= self.alpha)
-        return Watched(
-            self,
-            log_lr,
-            p_values,
-            np.stack([differences - half, differences + half], axis=1),
-            int(crossed[0]) if crossed.size else None,
+        return Watched.of(
+            self, differences, self.log_lr(differences, variances), self.half_width(variances)
         )
 
 
@@ -166,6 +158,25 @@ class Watched:
     p_values: Float[np.ndarray, " looks"]
     intervals: Float[np.ndarray, "looks 2"]
     decided_at: int | None
+
+    @classmethod
+    def of(
+        cls,
+        test: MixtureTest,
+        differences: Float[np.ndarray, " looks"],
+        log_lr: Float[np.ndarray, " looks"],
+        half_width: Float[np.ndarray, " looks"],
+    ) -> "Watched":
+        """The looks of a test, from what each of them found."""
+        p_values = always_valid_p(log_lr)
+        crossed = np.flatnonzero(p_values <= test.alpha)
+        return cls(
+            test,
+            log_lr,
+            p_values,
+            np.stack([differences - half_width, differences + half_width], axis=-1),
+            int(crossed[0]) if crossed.size else None,
+        )
 
 
 def always_valid_p(

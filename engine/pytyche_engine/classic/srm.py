@@ -1,7 +1,7 @@
 """Sample ratio mismatch: counts of visitors against the probabilities that they were given.
 
 `check_srm` looks once, `sequential_srm` at every look. Both take counts; rounds of a sequential
-experiment are counted in `decisions.health` and tested here.
+experiment are counted in `decisions.traffic` and tested here.
 """
 
 from collections.abc import Mapping, Sequence

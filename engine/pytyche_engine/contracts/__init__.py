@@ -1,11 +1,6 @@
 """The nouns of the engine. Everything else speaks in them."""
 
-from pytyche_engine.contracts.cells import BaselinePolicy as BaselinePolicy
 from pytyche_engine.contracts.cells import Cell as Cell
-from pytyche_engine.contracts.cells import MixPolicy as MixPolicy
-from pytyche_engine.contracts.cells import Route as Route
-from pytyche_engine.contracts.cells import TreePolicy as TreePolicy
-from pytyche_engine.contracts.cells import UniformPolicy as UniformPolicy
 from pytyche_engine.contracts.cells import hypothesis_cell as hypothesis_cell
 from pytyche_engine.contracts.claims import ClaimLevel as ClaimLevel
 from pytyche_engine.contracts.crosscheck import CrossCheck as CrossCheck
@@ -45,6 +40,11 @@ from pytyche_engine.contracts.observations import FeatureSchema as FeatureSchema
 from pytyche_engine.contracts.observations import Observations as Observations
 from pytyche_engine.contracts.observations import Outcome as Outcome
 from pytyche_engine.contracts.plans import Plan as Plan
+from pytyche_engine.contracts.policies import BaselinePolicy as BaselinePolicy
+from pytyche_engine.contracts.policies import MixPolicy as MixPolicy
+from pytyche_engine.contracts.policies import Route as Route
+from pytyche_engine.contracts.policies import TreePolicy as TreePolicy
+from pytyche_engine.contracts.policies import UniformPolicy as UniformPolicy
 from pytyche_engine.contracts.rules import Levels as Levels
 from pytyche_engine.contracts.rules import Rule as Rule
 from pytyche_engine.contracts.rules import Threshold as Threshold

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.health import TrafficSplit
-from pytyche_engine.contracts.money import percent, signed
+from pytyche_engine.contracts.money import percent
 from pytyche_engine.contracts.tables import Table
 
 
@@ -146,6 +146,4 @@ class ClassicCheck:
 
 
 def _interval(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "N/A"
-    return f"{signed(estimate.mean)} [{signed(estimate.low)}, {signed(estimate.high)}]"
+    return "N/A" if estimate is None else estimate.text()

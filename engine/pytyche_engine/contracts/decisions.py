@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.effects import GroupDraws
@@ -271,7 +271,7 @@ class SustainedRound:
         words = (
             "too few orders of its own to say"
             if own is None
-            else f"{signed(own.mean)} [{signed(own.low)}, {signed(own.high)}] on its own visitors"
+            else f"{own.text()} on its own visitors"
         )
         lift = signed(self.recommendation.lift.mean)
         return f"round {self.round_index + 1}: lift {lift} on all data, {words}"
@@ -332,19 +332,3 @@ class GraduationCandidate:
 
     def _repr_html_(self) -> str:
         return "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
-
-
-@dataclass(frozen=True, eq=False)
-class DoublyRobustScores:
-    """AIPW scores per visitor and arm (Robins, Rotnitzky and Zhao 1994).
-
-    Attributes:
-        scores: (n, K) unbiased for each visitor's RPV under each arm, given correct
-            recorded probabilities.
-        floored: share of visitors with a recorded probability, of any arm, below the floor.
-        weight: (n,) weight of each visitor's round by its precision; their mean is one.
-    """
-
-    scores: Float[np.ndarray, "n arms"]
-    floored: float
-    weight: Float[np.ndarray, " n"]

@@ -1,6 +1,7 @@
 """Whether an arm's lift is still what it was in earlier rounds."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from pytyche_engine.contracts.estimates import Estimate
@@ -53,20 +54,15 @@ class LiftChange:
 
     def sentence(self, currency: str = "$") -> str:
         """The change in one sentence."""
-        size = self.size
         words = (
             f"Round {self.round_index + 1}: the lift of '{self.arm}' in segment '{self.segment}' "
             f"went {self.direction}, from {money(self.before, currency)} per visitor before "
             f"round {self.since + 1} to {money(self.after, currency)} since, a change of "
-            f"{money(size.mean, currency)} "
-            f"[{money(size.low, currency)}, {money(size.high, currency)}]"
+            f"{self.size.text(partial(money, currency=currency))}"
         )
         if self.channel == "conversion" and self.conversion is not None:
-            rate = self.conversion
-            words += (
-                f"; in conversion {signed(100 * rate.mean, 1)} "
-                f"[{signed(100 * rate.low, 1)}, {signed(100 * rate.high, 1)}] points"
-            )
+            points = self.conversion.times(100).text(partial(signed, digits=1))
+            words += f"; in conversion {points} points"
         return f"{words}."
 
 

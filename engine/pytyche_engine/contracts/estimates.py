@@ -1,10 +1,13 @@
 """A point estimate and its interval, always together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from jaxtyping import Float
+
+from pytyche_engine.contracts.money import signed
 
 INTERVAL_LEVEL = 0.80
 """Default level of every credible interval that is shown."""
@@ -42,6 +45,14 @@ class Estimate:
             sd=float(np.std(draws)),
             level=level,
         )
+
+    def text(self, write: Callable[[float], str] = signed) -> str:
+        """The mean and the interval's ends, e.g. ``+0.1526 [+0.0120, +0.2931]``.
+
+        Args:
+            write: how one number is written, such as `amount` or `percent` of `contracts.money`.
+        """
+        return f"{write(self.mean)} [{write(self.low)}, {write(self.high)}]"
 
     def times(self, factor: float) -> Self:
         """The same quantity in units of which `factor`, 0 or more, go into one."""

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from pytyche_engine.contracts.cells import Cell, Route
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.features import DATE_PARTS
+from pytyche_engine.contracts.policies import Route
 from pytyche_engine.contracts.rules import Levels
 from pytyche_engine.contracts.sql import sql_name, sql_number, sql_text
 

@@ -3,9 +3,9 @@
 MINUS = "\u2212"
 
 
-def amount(value: float, digits: int = 4) -> str:
+def amount(value: float) -> str:
     """A plain amount, e.g. ``2.4060``."""
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return f"{value:.4f}".replace("-", MINUS)
 
 
 def signed(value: float, digits: int = 4) -> str:
@@ -13,9 +13,9 @@ def signed(value: float, digits: int = 4) -> str:
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
-def percent(value: float, digits: int = 1) -> str:
+def percent(value: float) -> str:
     """A signed share, e.g. ``+6.1%``."""
-    return f"{value:+.{digits}%}".replace("-", MINUS)
+    return f"{value:+.1%}".replace("-", MINUS)
 
 
 def probability(value: float) -> str:

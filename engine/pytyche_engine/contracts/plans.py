@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from pytyche_engine.contracts.cells import (
+from pytyche_engine.contracts.cells import Cell
+from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.export import Exported, as_json, as_python, as_sql
+from pytyche_engine.contracts.observations import FeatureKind, FeatureSchema
+from pytyche_engine.contracts.policies import (
     WEIGHT_TOLERANCE,
-    Cell,
     TreePolicy,
     policy_from_dict,
     policy_to_dict,
 )
-from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.export import Exported, as_json, as_python, as_sql
-from pytyche_engine.contracts.observations import FeatureKind, FeatureSchema
 from pytyche_engine.contracts.rules import Rule, Threshold
 from pytyche_engine.contracts.tables import Table
 

@@ -1,6 +1,5 @@
 """Reading the outcome: money or 0/1 per visitor, refunds, and what kind of outcome it is."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -31,15 +30,6 @@ OUTLIER_RATIO = 1_000
 
 FEW_VISITORS = 30
 """Arms with fewer visitors than this are pointed out."""
-
-
-@dataclass(frozen=True, eq=False)
-class Revenue:
-    """(n,) revenue that passed, its kind, and what had to be said about it."""
-
-    values: Float[np.ndarray, " n"]
-    outcome: Outcome
-    notices: tuple[str, ...]
 
 
 def check_metric(metric: str) -> None:

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pytyche_engine.contracts.rules import Levels, Rule, Threshold
-
-_MISSING = "(missing)"
+from pytyche_engine.contracts.rules import MISSING, Levels, Rule, Threshold
 
 
 @dataclass(frozen=True)
@@ -135,5 +133,5 @@ def _place(numbered: tuple[int, Rule]) -> int:
 def _levels(rule: Rule, feature: str) -> set[str] | None:
     for c in rule.clauses:
         if isinstance(c, Levels) and c.feature == feature:
-            return {*c.levels, *((_MISSING,) if c.includes_missing else ())}
+            return {*c.levels, *((MISSING,) if c.includes_missing else ())}
     return None

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -32,7 +32,9 @@ _LEVELS = re.compile(
     rf"(?P<feature>{_NAME})(?:\s*==\s*(?P<one>{_NAME})|\s+in\s*\{{(?P<many>.*)\}})",
     re.IGNORECASE | re.DOTALL,
 )
-_MISSING = "(missing)"
+MISSING = "(missing)"
+"""How a rule shows that visitors without a value belong."""
+
 _HOW = (
     "Write clauses such as browse_depth > 4, age <= 30 or missing, channel == email or "
     "channel in {direct, email, (missing)}, and join them by AND. Put names in double quotes that "
@@ -46,12 +48,21 @@ class Threshold:
 
     A missing value is never above a cut and never at most one, unless
     ``includes_missing``: then visitors without a value belong too.
+
+    Raises:
+        DesignError: for another side.
     """
 
     feature: str
     side: Literal["<=", ">"]
     cut: float
     includes_missing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.side not in ("<=", ">"):
+            raise DesignError(
+                f"A threshold on '{self.feature}' has the side {self.side!r}; use '<=' or '>'."
+            )
 
     def matches(self, values: pd.Series) -> Bool[np.ndarray, " n"]:
         """Which visitors the clause holds for."""
@@ -63,20 +74,16 @@ class Threshold:
     def to_sql(self, table: str = "") -> str:
         """The clause as a condition on a column of numbers; see `Rule.to_sql`."""
         column = sql_name(self.feature, table)
-        held = f"{column} {self._operator} {sql_number(self.cut)}"
+        held = f"{column} {self.side} {sql_number(self.cut)}"
         return f"({held} OR {column} IS NULL)" if self.includes_missing else held
 
     def to_python(self) -> str:
         """The clause as an expression; see `Rule.to_python`."""
         value = f"features[{str(self.feature)!a}]"
-        held = f"{value} {self._operator} {sql_number(self.cut)}"  # the same in Python
+        held = f"{value} {self.side} {sql_number(self.cut)}"  # the same in Python
         if self.includes_missing:
             return f"({value} is None or {value} != {value} or {held})"
         return f"{value} is not None and {held}"
-
-    @property
-    def _operator(self) -> str:
-        return "<=" if self.side == "<=" else ">"
 
     def __str__(self) -> str:
         suffix = " or missing" if self.includes_missing else ""
@@ -89,11 +96,22 @@ class Levels:
 
     ``levels`` hold the feature's level labels as text. ``includes_missing`` adds
     visitors without a value. A level never seen when the rule was made does not match.
+
+    Raises:
+        DesignError: if ``levels`` is one text.
     """
 
     feature: str
     levels: tuple[str, ...]
     includes_missing: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.levels, str):
+            raise DesignError(
+                f"The levels of '{self.feature}' are the text {self.levels!r}; write "
+                f"({self.levels!r},)."
+            )
+        object.__setattr__(self, "levels", tuple(self.levels))
 
     def matches(self, values: pd.Series) -> Bool[np.ndarray, " n"]:
         """Which visitors the clause holds for."""
@@ -132,7 +150,7 @@ class Levels:
         return _FLAGS[level] if self.about_flags else (level,)
 
     def __str__(self) -> str:
-        names = [*map(_shown, self.levels), *([_MISSING] if self.includes_missing else ())]
+        names = [*map(_shown, self.levels), *([MISSING] if self.includes_missing else ())]
         if len(names) == 1:
             return f"{_shown(self.feature)} == {names[0]}"
         return f"{_shown(self.feature)} in {{{', '.join(names)}}}"
@@ -143,9 +161,23 @@ Clause = Threshold | Levels
 
 @dataclass(frozen=True)
 class Rule:
-    """Clauses joined by AND. Without clauses it holds for everyone."""
+    """Clauses joined by AND. Without clauses it holds for everyone.
+
+    Raises:
+        DesignError: if ``clauses`` is no sequence of clauses.
+    """
 
     clauses: tuple[Clause, ...] = ()
+
+    def __post_init__(self) -> None:
+        given: Any = self.clauses
+        listed = isinstance(given, Sequence) and not isinstance(given, str)
+        if not (listed and all(isinstance(clause, Clause) for clause in given)):
+            raise DesignError(
+                f"A rule takes clauses, such as Rule((Threshold('age', '>', 30),)); {given!r} is "
+                "none. Rule.parse('age > 30') reads text."
+            )
+        object.__setattr__(self, "clauses", tuple(given))
 
     def matches(self, features: pd.DataFrame) -> Bool[np.ndarray, " n"]:
         """Which rows of a feature frame the rule holds for.
@@ -271,7 +303,7 @@ def _shown(name: object) -> str:
     """A name as rules show it: in double quotes where it would read as something else."""
     text = str(name)
     words = text.lower().split(" ")
-    plain = _PLAIN.fullmatch(text) and text != _MISSING and not {"and", "or"} & set(words)
+    plain = _PLAIN.fullmatch(text) and text != MISSING and not {"and", "or"} & set(words)
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
@@ -309,6 +341,6 @@ def _clause(text: str) -> Clause:
     if found := _LEVELS.fullmatch(text):
         inside = found["one"] if found["many"] is None else found["many"].strip()
         names = list(_parts(inside, _COMMA)) if inside else []
-        levels = tuple(_named(name) for name in names if name != _MISSING)
-        return Levels(_named(found["feature"]), levels, _MISSING in names)
+        levels = tuple(_named(name) for name in names if name != MISSING)
+        return Levels(_named(found["feature"]), levels, MISSING in names)
     raise DesignError(f"'{text}' is not a clause of a rule. {_HOW}")

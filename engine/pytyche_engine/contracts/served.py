@@ -1,27 +1,10 @@
-"""A served round, and the words that go with an experiment's numbers."""
+"""A plan that was served, with what came of it."""
 
 from dataclasses import dataclass
 
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.truth import GroundTruth
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What is printed with an experiment's numbers.
-
-    Attributes:
-        name: the experiment's name.
-        metric: what is measured.
-        currency: symbol printed with money.
-        visitors_per_year: the operator's horizon, for money per year; None leaves that out.
-    """
-
-    name: str = "experiment"
-    metric: str = "revenue_per_visitor"
-    currency: str = "$"
-    visitors_per_year: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,10 @@
 """When evidence is enough: limits in money, as amounts or as shares of control's RPV."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import is_number, shown
 
 
 @dataclass(frozen=True)
@@ -37,23 +35,20 @@ def check_limits(owner: str, limits: Mapping[str, Limit]) -> None:
     """Raise DesignError unless every limit is finite and 0 or more."""
     for name, limit in limits.items():
         value = limit.amount if isinstance(limit, Money) else limit
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        if not is_number(value) or value < 0:
             raise DesignError(
-                f"'{name}' of {owner} is {limit!r}; use a share of control RPV such as 0.01, or "
-                "an amount per visitor such as Money(0.02)."
-            )
-        if not (math.isfinite(value) and value >= 0):
-            raise DesignError(
-                f"'{name}' of {owner} is {limit}; use a share of control RPV, or Money(...), of "
-                "0 or more."
+                f"'{name}' of {owner} is {shown(limit)}; use a share of control RPV such as 0.01, "
+                "or an amount per visitor such as Money(0.02), of 0 or more."
             )
 
 
 def check_chances(owner: str, chances: Mapping[str, float]) -> None:
-    """Raise DesignError unless every probability is between 0 and 1."""
+    """Raise DesignError unless every probability is between 0 and 1, and neither."""
     for name, value in chances.items():
-        if not 0 < value < 1:
-            raise DesignError(f"'{name}' of {owner} is {value}; use 0 to 1.")
+        if not is_number(value) or not 0 < value < 1:
+            raise DesignError(
+                f"'{name}' of {owner} is {shown(value)}; use a probability between 0 and 1."
+            )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What to do with an arm in a segment, why, and what it is worth."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from pytyche_engine.contracts.claims import ClaimLevel
 from pytyche_engine.contracts.decisions import Recommendation, Segment
@@ -25,7 +26,7 @@ class Worth:
     def sentence(self, currency: str = "$") -> str:
         """The sums in words; empty where there is neither a round nor a year to sum over."""
         parts = [
-            f"{cash(e.mean, currency)} [{cash(e.low, currency)}, {cash(e.high, currency)}] {of}"
+            f"{e.text(partial(cash, currency=currency))} {of}"
             for e, of in ((self.per_round, "in the next round"), (self.per_year, "a year"))
             if e is not None
         ]

@@ -15,15 +15,14 @@ from pytyche_engine.decisions.graduation import RoundEvidence as RoundEvidence
 from pytyche_engine.decisions.graduation import graduation_candidates as graduation_candidates
 from pytyche_engine.decisions.graduation import lacking as lacking
 from pytyche_engine.decisions.graduation import require_claim as require_claim
-from pytyche_engine.decisions.health import TrafficSplit as TrafficSplit
-from pytyche_engine.decisions.health import traffic_over_rounds as traffic_over_rounds
-from pytyche_engine.decisions.health import traffic_split as traffic_split
 from pytyche_engine.decisions.recommendation import most_promising as most_promising
 from pytyche_engine.decisions.recommendation import recommend as recommend
 from pytyche_engine.decisions.recommendation import (
     value_of_one_more_round as value_of_one_more_round,
 )
 from pytyche_engine.decisions.severity_check import check_severity as check_severity
+from pytyche_engine.decisions.traffic import traffic_over_rounds as traffic_over_rounds
+from pytyche_engine.decisions.traffic import traffic_split as traffic_split
 from pytyche_engine.decisions.truth import compare_with_truth as compare_with_truth
 from pytyche_engine.decisions.verdicts import Horizon as Horizon
 from pytyche_engine.decisions.verdicts import judge as judge

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from pytyche_engine.contracts.decisions import CellObservation
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.estimates import INTERVAL_LEVEL, Estimate
+from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
 
@@ -88,8 +88,6 @@ def observe_cells(
     observations: Observations,
     groups: CellGroups,
     draws: GroupDraws,
-    *,
-    level: float = INTERVAL_LEVEL,
 ) -> tuple[CellObservation, ...]:
     """How each cell did, in the plan's order.
 
@@ -103,7 +101,6 @@ def observe_cells(
         observations: the visitors of that round alone.
         groups: `cell_groups` of the two.
         draws: posterior draws of those groups' means.
-        level: level of the intervals.
 
     Raises:
         DesignError: if `draws` is not about `groups`.
@@ -127,9 +124,9 @@ def observe_cells(
             rpv = draws.rpv[:, mine].astype(np.float64)
             within = weight[mine] / weight[mine].sum()
             served = np.einsum("sgk,gk,g->s", rpv, groups.shares[mine], within)
-            model_rpv = Estimate.from_draws(served, level)
+            model_rpv = Estimate.from_draws(served)
             if not is_control:
-                model_lift = Estimate.from_draws(served - rpv[:, :, 0] @ within, level)
+                model_lift = Estimate.from_draws(served - rpv[:, :, 0] @ within)
         raw_lift = raw[c] - control_raw
         observed.append(
             CellObservation(

@@ -12,12 +12,13 @@ from jaxtyping import Float
 from scipy.special import stdtr, stdtrit
 
 from pytyche_engine.contracts.crosscheck import CrossCheck
-from pytyche_engine.contracts.decisions import CellObservation, DoublyRobustScores
+from pytyche_engine.contracts.decisions import CellObservation
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.scores import DoublyRobustScores
 
 LEVEL = 0.90
 """Level of the intervals."""
@@ -29,10 +30,7 @@ ERROR = 0.05
 def cross_check_arms(
     observations: Observations,
     scores: DoublyRobustScores,
-    draws: GroupDraws,
-    group: int = 0,
-    *,
-    level: float = LEVEL,
+    everyone: GroupDraws,
 ) -> tuple[CrossCheck, ...]:
     """Each arm's revenue per visitor if everyone got it, over all rounds; control first.
 
@@ -47,17 +45,15 @@ def cross_check_arms(
     Args:
         observations: visitors of all rounds.
         scores: their doubly robust scores.
-        draws: posterior draws of group means.
-        group: index of everyone in `draws`.
-        level: level of the intervals.
+        everyone: posterior draws of everyone's means, as the only group.
 
     Raises:
         DesignError: if scores, draws and observations are not about the same.
     """
-    if scores.scores.shape != observations.propensity.shape or draws.arms != observations.arms:
+    if scores.scores.shape != observations.propensity.shape or everyone.arms != observations.arms:
         raise DesignError(
             f"The scores are {scores.scores.shape} (visitors, arms) and the draws about "
-            f"{list(draws.arms)}; the observations hold {len(observations)} visitors and arms "
+            f"{list(everyone.arms)}; the observations hold {len(observations)} visitors and arms "
             f"{list(observations.arms)}."
         )
     checks = []
@@ -67,8 +63,8 @@ def cross_check_arms(
             _check(
                 arm,
                 float(observations.revenue[mine].mean()) if mine.any() else np.nan,
-                *weighted_estimate(scores.scores[:, k], scores.weight, level),
-                Estimate.from_draws(draws.rpv[:, group, k].astype(np.float64), level),
+                *weighted_estimate(scores.scores[:, k], scores.weight),
+                Estimate.from_draws(everyone.rpv[:, 0, k].astype(np.float64), LEVEL),
                 observations.n_arms,
             )
         )
@@ -80,8 +76,6 @@ def cross_check_cells(
     observations: Observations,
     scores: Float[np.ndarray, "n arms"],
     cells: Sequence[CellObservation],
-    *,
-    level: float = LEVEL,
 ) -> tuple[CrossCheck, ...]:
     """Each cell's revenue per visitor, over the visitors of the latest round.
 
@@ -94,8 +88,7 @@ def cross_check_cells(
         plan: what the round served.
         observations: the visitors of that round alone.
         scores: (n, K) their doubly robust scores.
-        cells: how the cells did, in the plan's order.
-        level: level of the intervals of AIPW; the model's keep their own.
+        cells: how the cells did, in the plan's order; the model's intervals keep their level.
 
     Raises:
         DesignError: if scores, cells and observations are not about the plan's round.
@@ -117,7 +110,7 @@ def cross_check_cells(
         _check(
             cell.id,
             cell.observed_rpv,
-            *weighted_estimate((share * scores).sum(axis=1), even, level),
+            *weighted_estimate((share * scores).sum(axis=1), even),
             cell.model_rpv,
             n_rows,
         )

@@ -21,6 +21,13 @@ from pytyche_engine.contracts.rules import Rule
 RANDOMISED = ("control", "explore")
 """Cells whose visitors get arms that do not depend on who they are."""
 
+
+def in_randomised_cells(observations: Observations) -> Bool[np.ndarray, " n"]:
+    """(n,) who is in one of the `RANDOMISED` cells; False where no cell was recorded."""
+    named = [code for code, name in enumerate(observations.cells) if name in RANDOMISED]
+    return np.isin(observations.cell, named)
+
+
 ERROR = 0.03
 """Probability of any false alarm that is aimed at.
 
@@ -152,8 +159,7 @@ def _means(
 ) -> _Means:
     """Means of a value over the visitors of the Control and Explore cells."""
     shape = (len(rounds), observations.n_arms)
-    named = [code for code, name in enumerate(observations.cells) if name in RANDOMISED]
-    randomised = np.isin(observations.cell, named)
+    randomised = in_randomised_cells(observations)
     row = np.searchsorted(rounds, observations.round_index) * shape[1] + observations.arm
     parts = []
     for group in groups:

@@ -34,6 +34,9 @@ units, 2 to 3 % of those with 60 converters got one, 0 to 0.5 % of those with 60
 of 60 that the BCF itself was fitted to (600 visitors each).
 """
 
+LEVEL = 0.9
+"""Level of the predictive intervals."""
+
 FEWEST = 50
 """Converters below which nothing of their distribution's shape can be said."""
 
@@ -59,9 +62,6 @@ def check_severity(
     observed: Float[np.ndarray, " converters"],
     replicated: Float32[np.ndarray, "replicates converters"]
     | Float[np.ndarray, "replicates converters"],
-    *,
-    error: float = ERROR,
-    level: float = 0.9,
 ) -> SeverityCheck:
     """Compare statistics of converters' revenue with those of replicates from the model.
 
@@ -69,21 +69,19 @@ def check_severity(
     orders at the commonest price and at the largest amount (one-sided: more than predicted),
     the share of revenue that the largest 1 % of orders bring, the skewness of log revenue
     around its predictive mean, and the mean order (two-sided). A statistic is flagged if its tail
-    probability, times five, is at most `error`, and it is further from its predictive mean than
+    probability, times five, is at most `ERROR`, and it is further from its predictive mean than
     `MATERIAL`. Where all amounts are whole cents or whole units, replicates are rounded so for
     the first two: ties by rounding are no price list.
 
     Args:
         observed: (C,) revenue of converters, money.
         replicated: (R, C) replicates for the same converters.
-        error: probability of any flag on data that the model fits.
-        level: of the predictive intervals.
 
     Returns:
         The check; without statistics below `FEWEST` converters.
 
     Raises:
-        DesignError: if replicates are about other converters or too few for `error`, or
+        DesignError: if replicates are about other converters or too few for `ERROR`, or
             revenue is not positive.
     """
     R, C = replicated.shape
@@ -91,10 +89,10 @@ def check_severity(
         raise DesignError(f"{len(observed)} converters were observed and {C} replicated.")
     if not (observed > 0).all():
         raise DesignError("Converters' revenue must be positive.")
-    least = int(np.ceil(2 * len(MATERIAL) / error)) - 1
+    least = int(np.ceil(2 * len(MATERIAL) / ERROR)) - 1
     if least > R:
         raise DesignError(
-            f"{R} replicates cannot show what happens in {error:.1%} of them; use {least} or more."
+            f"{R} replicates cannot show what happens in {ERROR:.1%} of them; use {least} or more."
         )
     if C < FEWEST:
         return SeverityCheck(C, ())
@@ -117,9 +115,9 @@ def check_severity(
         above = (1 + np.sum(values >= value)) / (R + 1)
         below = (1 + np.sum(values <= value)) / (R + 1)
         p = above if name in at else min(1.0, 2 * min(above, below))
-        predicted = Estimate.from_draws(values, level)
+        predicted = Estimate.from_draws(values, LEVEL)
         far = abs(value - predicted.mean) / (predicted.mean if name in ("tail", "mean") else 1)
-        flagged = bool(p * len(measures) <= error and far >= MATERIAL[name])
+        flagged = bool(p * len(measures) <= ERROR and far >= MATERIAL[name])
         found.append(SeverityStatistic(name, value, predicted, float(p), flagged, "", at.get(name)))
     bias = _bias(found[-1])
     return SeverityCheck(

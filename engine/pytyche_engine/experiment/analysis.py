@@ -4,6 +4,7 @@ import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pytyche_engine.contracts.convergence import Convergence
 from pytyche_engine.contracts.decisions import Comparison, Recommendation, Segment, SegmentSearch
@@ -114,12 +115,11 @@ class RoundAnalysis:
         rows = [
             (
                 f"{c.treatment} vs {c.control}",
-                f"{signed(c.lift.mean)} [{signed(c.lift.low)}, {signed(c.lift.high)}]",
-                f"{percent(c.relative_lift.mean)} "
-                f"[{percent(c.relative_lift.low)}, {percent(c.relative_lift.high)}]",
+                c.lift.text(),
+                c.relative_lift.text(percent),
                 probability(c.probability_positive),
                 f"{signed(c.conversion_part.mean)} + {signed(c.severity_part.mean)}",
-                f"{signed(c.observed_lift)}",
+                signed(c.observed_lift),
                 f"{signed(c.aipw_lift)} (se {amount(c.aipw_se)})",
                 c.claim_level.label,
             )
@@ -146,8 +146,8 @@ class RoundAnalysis:
             (
                 s.title,
                 f"{s.population_share:.0%}",
-                f"{s.gate_arm} {_interval(s.gates[s.gate_arm])}",
-                "—" if s.gate_arm not in s.held_out else _interval(s.held_out[s.gate_arm]),
+                f"{s.gate_arm} {s.gates[s.gate_arm].text()}",
+                "—" if s.gate_arm not in s.held_out else s.held_out[s.gate_arm].text(),
                 "—" if math.isnan(s.stability_score) else f"{s.stability_score:.2f}",
                 f"{s.leader} {probability_of('P', s.arm_best_probabilities[s.leader])}",
                 s.claim_level.label + ("" if s.converged else ", unconverged"),
@@ -178,27 +178,28 @@ class RoundAnalysis:
         """What routing by segment is worth against the best single arm."""
         value = self.search.value_of_targeting
         doubt = "" if self.converged else " (unconverged)"
-        rpv = self.best_arm_rpv
-        single = (
-            f"best single arm: {self.search.best_arm}, RPV {amount(rpv.mean)} "
-            f"[{amount(rpv.low)}, {amount(rpv.high)}]"
-        )
+        rpv = self.best_arm_rpv.text(amount)
+        single = f"best single arm: {self.search.best_arm}, RPV {rpv}"
         if not self.search.targeting_pays:
             return f"{single}; no split by segment pays{doubt}"
         return (
-            f"{single}; routing by segment is worth {_interval(value)} per visitor more "
+            f"{single}; routing by segment is worth {value.text()} per visitor more "
             f"({self.search.value_claim.label}){doubt}"
         )
 
     def verdict_table(self) -> Table:
         """One verdict for each treatment, for everyone and in each segment."""
+        sum_of_money = partial(cash, currency="")
         rows = [
             (
                 v.segment.title,
                 v.arm,
                 str(v.recommendation.decision),
-                _interval(v.worth.per_visitor),
-                *("—" if e is None else _sum(e) for e in (v.worth.per_round, v.worth.per_year)),
+                v.worth.per_visitor.text(),
+                *(
+                    "—" if e is None else e.text(sum_of_money)
+                    for e in (v.worth.per_round, v.worth.per_year)
+                ),
                 v.claim_level.label,
             )
             for v in self.verdicts
@@ -255,11 +256,3 @@ class RoundAnalysis:
             + "".join(f"<li>{html.escape(line)}</li>" for line in self.sentences())
             + "</ul>"
         )
-
-
-def _interval(e: Estimate) -> str:
-    return f"{signed(e.mean)} [{signed(e.low)}, {signed(e.high)}]"
-
-
-def _sum(e: Estimate) -> str:
-    return f"{cash(e.mean, '')} [{cash(e.low, '')}, {cash(e.high, '')}]"

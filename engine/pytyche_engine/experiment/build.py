@@ -9,18 +9,19 @@ import numpy as np
 from pytyche_engine.allocation import Schedule, check_design
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.calibration import Calibration, CalibrationError, resolve
-from pytyche_engine.contracts.cells import AllocationRule, Cell
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.columns import is_text
 from pytyche_engine.contracts.errors import DataNotice, DesignError
+from pytyche_engine.contracts.given import count
+from pytyche_engine.contracts.labels import Labels
 from pytyche_engine.contracts.observations import ColumnMapping
+from pytyche_engine.contracts.policies import AllocationRule
 from pytyche_engine.contracts.revenue import RefundPolicy, check_metric
-from pytyche_engine.contracts.served import Labels
 from pytyche_engine.contracts.thresholds import DecisionThresholds
 from pytyche_engine.contracts.warn import warn
 from pytyche_engine.decisions import ExpectedLossRule
-from pytyche_engine.experiment.intake import Source
 from pytyche_engine.experiment.sequential import SequentialExperiment
-from pytyche_engine.sources import ReplaySource
+from pytyche_engine.sources import ReplaySource, Source
 from pytyche_engine.store.folder import ExperimentFolder
 from pytyche_engine.store.spec import ExperimentSpec
 
@@ -99,7 +100,7 @@ def sequential_experiment(
         if not isinstance(text, str) or not is_text(text):
             raise DesignError(f"The {what} is {text!a}; use text.")
     if visitors_per_year is not None:
-        visitors_per_year = _whole_visitors(visitors_per_year)
+        visitors_per_year = count("'visitors_per_year'", visitors_per_year, 1)
     design = check_design(
         treatments=treatments,
         schedule_or_sizes=schedule,
@@ -171,16 +172,6 @@ def open_experiment(path: str | Path, generator: Source | None = None) -> Sequen
     if isinstance(generator, ReplaySource):
         generator.continue_after(experiment.seen_visitors)
     return experiment
-
-
-def _whole_visitors(value: object) -> int:
-    if not isinstance(value, bool) and isinstance(value, int | float | np.integer):
-        whole = int(value)
-        if whole == value and whole > 0:
-            return whole
-    raise DesignError(
-        f"'visitors_per_year' is {value!r}; use a whole number of visitors, e.g. 2_000_000."
-    )
 
 
 def _column_mapping(

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.predictive import replicate_revenue
-from pytyche_engine.contracts.decisions import CellObservation, DoublyRobustScores, Segment
+from pytyche_engine.contracts.decisions import CellObservation, Segment
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.health import SeverityCheck
 from pytyche_engine.contracts.observations import Observations, Outcome
 from pytyche_engine.contracts.round_health import RoundHealth
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.contracts.served import Served
 from pytyche_engine.decisions import (
     check_severity,

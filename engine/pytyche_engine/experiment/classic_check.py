@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from pytyche_engine.classic.bandit import Periods, stratified_contrast
 from pytyche_engine.classic.contrast import Contrast
@@ -19,9 +19,10 @@ from pytyche_engine.contracts.classic_check import ClassicCheck, ClassicRow
 from pytyche_engine.contracts.decisions import Comparison
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
+from pytyche_engine.contracts.given import is_number, shown
 from pytyche_engine.contracts.observations import Observations, Outcome
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.decisions.drift import RANDOMISED
+from pytyche_engine.decisions.drift import RANDOMISED, in_randomised_cells
 from pytyche_engine.experiment.round import Round
 
 REVENUE, CONVERSION = "revenue per visitor", "conversion"
@@ -60,11 +61,16 @@ def classic_check(
             visitors that can be compared.
     """
     check_alpha(alpha)
-    if relative_mde is not None and not relative_mde > 0:
-        raise DesignError(f"relative_mde is {relative_mde}; use a share above 0, such as 0.10.")
-    number = len(rounds) if round_number is None else round_number
-    if not 1 <= number <= len(rounds):
-        raise DesignError(f"There is no finished round {number}; finished rounds: {len(rounds)}.")
+    if relative_mde is not None and not (is_number(relative_mde) and relative_mde > 0):
+        raise DesignError(
+            f"relative_mde is {shown(relative_mde)}; use a share above 0, such as 0.10."
+        )
+    asked = len(rounds) if round_number is None else round_number
+    if not is_number(asked) or asked not in range(1, len(rounds) + 1):
+        raise DesignError(
+            f"There is no finished round {shown(asked)}; finished rounds: {len(rounds)}."
+        )
+    number = int(asked)
     latest = rounds[number - 1]
     first = latest.remembered_from
     seen = [_Randomised.of(r.plan, r.observations) for r in rounds[first:number]]
@@ -144,14 +150,12 @@ class _Randomised:
                     "different probabilities; plain comparisons would be unfair. Record the cells."
                 )
             return cls(observations, same[0] if len(same) else np.zeros(observations.n_arms))
-        named = [code for code, name in enumerate(observations.cells) if name in RANDOMISED]
-        rows: Bool[np.ndarray, " n"] = np.isin(observations.cell, named)
         shares = np.zeros(observations.n_arms)
         for cell in plan.cells:
             if cell.id in RANDOMISED:
                 of_cell = cell.policy.arm_shares(observations.features[:1], plan.arms)
                 shares += cell.weight * of_cell[0]
-        return cls(observations.take(rows), shares / shares.sum())
+        return cls(observations.take(in_randomised_cells(observations)), shares / shares.sum())
 
 
 def _metrics(outcome: Outcome) -> list[Metric]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -11,14 +11,16 @@ from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.progress import ProgressReporter
 from pytyche_engine.contracts.actions import registered_segments, segment_names
 from pytyche_engine.contracts.decisions import (
-    DoublyRobustScores,
+    CellObservation,
     Recommendation,
     Segment,
     SegmentSearch,
 )
-from pytyche_engine.contracts.effects import GroupDraws
+from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.recalibration import Recalibration
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.contracts.served import Served
 from pytyche_engine.contracts.truth import TruthComparison, concat_truth
 from pytyche_engine.contracts.verdicts import Verdict
@@ -73,120 +75,31 @@ def conclude_round(
         started: `time.monotonic` when the round's work began.
     """
     latest = served[-1]
-    round_idx = latest.plan.round_index
+    round_idx, first = latest.plan.round_index, served[0].plan.round_index
     design, labels = spec.design, spec.labels
     progress.stage(Stage.SEGMENTS)
-    propensity = cumulative.propensity
-    effects = posterior.predict(cumulative.features, propensity=propensity, control=control)
-    scores = doubly_robust_scores(cumulative, effects)
-    modelled = posterior.effects(cumulative.features, propensity=propensity, control=control)
     recalibration = round_recalibration(spec, [s.observations for s in served])
-    everyone = modelled if recalibration is None else recalibration.lifts(modelled, "ate")
-
-    def group_draws(
-        membership: Float[np.ndarray, "n groups"], groups: tuple[str, ...]
-    ) -> GroupDraws:
-        return posterior.group_draws(
-            cumulative.features, membership, groups, propensity=propensity, control=control
-        )
-
-    control.checkpoint()
-    search = discover_segments(
-        cumulative,
-        effects,
-        group_draws,
-        best_arm=design.arms[int(modelled.rpv[:, 0].mean(axis=0).argmax())],
-        max_depth=design.max_segment_depth,
-        min_segment_share=design.min_segment_share,
-        seed=round_seed(spec.seed, round_idx),
-        previous=state.latest.analysis.segments if state.latest else (),
-        used_ids=frozenset(s.id for r in state.rounds for s in r.analysis.segments),
-        recalibration=recalibration,
-    )
-    control.checkpoint()
+    fitted = _Fitted.of(posterior, cumulative, recalibration, control)
+    control.halt_if_asked()
+    search = _search(fitted, state, spec, round_idx)
+    control.halt_if_asked()
     registered, registered_draws = follow_segments(
         registered_segments(state.actions, len(state.rounds)),
         cumulative,
-        scores,
-        group_draws,
+        fitted.scores,
+        fitted.group_draws,
         recalibration,
     )
     progress.stage(Stage.PLAN)
-    convergence = posterior.convergence(modelled)
-    names = segment_names(state.actions)
-
-    def checked(segments: Sequence[Segment], draws: GroupDraws) -> tuple[Segment, ...]:
-        """With their names, and with whether the chains agree on them and on everyone."""
-        return tuple(
-            replace(
-                segment,
-                converged=convergence.ok and posterior.convergence(draws.of(g)).ok,
-                name=names.get(segment.id, ""),
-            )
-            for g, segment in enumerate(segments)
-        )
-
-    search = replace(search, segments=checked(search.segments, search.draws))
-    (of_everyone,) = checked([describe_everyone(cumulative, scores, everyone)], everyone)
-    parts = [everyone]
-    if search.targeting_pays:
-        parts.append(search.draws)
-    if registered_draws is not None:
-        registered = checked(registered, registered_draws)
-        parts.append(registered_draws)
-    draws = GroupDraws.join(parts)
-    horizon = Horizon(
-        round_idx,
-        len(cumulative),
-        design.schedule.next_round_size(round_idx + 1),
-        labels.visitors_per_year,
-    )
-    verdicts = judge(
-        draws,
-        (of_everyone, *(search.segments if search.targeting_pays else ()), *registered),
-        spec.thresholds,
-        horizon,
-        before=state.latest.analysis.verdicts if state.latest else (),
-        currency=labels.currency,
-    )
-    groups = cell_groups(latest.plan, latest.observations)
-    cell_draws = posterior.group_draws(
-        latest.observations.features,
-        groups.membership,
-        groups.names,
-        propensity=latest.observations.propensity,
-        control=control,
-    )
-    if recalibration is not None:
-        cell_draws = recalibration.lifts(cell_draws, "ate")
-    cells = observe_cells(latest.plan, latest.observations, groups, cell_draws)
-    contrast = aipw_contrast(scores)
-    own = np.ones(len(latest.observations))
-    analysis = RoundAnalysis(
-        comparisons=compare_arms(
-            everyone, 0, cumulative, contrast.lift, contrast.lift_se, of_everyone.claims
-        ),
-        everyone=of_everyone,
-        search=search,
-        registered=registered,
-        draws=draws,
-        best_arm_rpv=Estimate.from_draws(
-            everyone.rpv[:, 0, design.arms.index(search.best_arm)].astype(float)
-        ),
-        recommendation=_main(verdicts, most_promising(everyone, 0, spec.thresholds)),
-        verdicts=verdicts,
-        currency=labels.currency,
-        recalibration=recalibration,
-        converged=convergence.ok,
-        convergence=convergence,
-    )
-    first = served[0].plan.round_index
+    analysis = _analysis(fitted, search, registered, registered_draws, state, spec, round_idx)
+    cells = _observed_cells(fitted, latest)
     dropped, revived = by_evidence(
-        arm_evidence(round_idx, analysis) if convergence.ok else None,
+        arm_evidence(round_idx, analysis) if analysis.converged else None,
         state.rounds,
         first,
         labels.currency,
     )
+    n_latest = len(latest.observations)
     return Round(
         round_idx=round_idx,
         n_rounds=design.schedule.n_rounds,
@@ -202,17 +115,17 @@ def conclude_round(
         dropped=dropped,
         revived=revived,
         truth_comparison=_compare_with_truth(
-            served, design.arms, effects.cate, search, convergence.ok
+            served, design.arms, fitted.effects.cate, search, analysis.converged
         ),
         own_scores=DoublyRobustScores(
-            scores.scores[-len(latest.observations) :], scores.floored, own
+            fitted.scores.scores[-n_latest:], fitted.scores.floored, np.ones(n_latest)
         ),
         health=check_round(
             posterior,
             served,
             cumulative,
-            scores,
-            everyone,
+            fitted.scores,
+            fitted.everyone,
             analysis.all_segments,
             cells,
             seed=round_seed(spec.seed, round_idx),
@@ -222,6 +135,162 @@ def conclude_round(
         posterior=posterior,
         fit_seconds=time.monotonic() - started,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """What the fit says of all remembered visitors; every conclusion starts from it.
+
+    Attributes:
+        posterior: fitted on `cumulative`.
+        cumulative: these visitors.
+        effects: the model's means for each of them.
+        scores: their doubly robust scores.
+        modelled: draws of everyone's means as the model has them.
+        everyone: the same as they are reported, recalibrated if an artifact holds.
+        recalibration: what is done to draws; None if no artifact holds.
+        control: can pause or cancel between steps.
+    """
+
+    posterior: Posterior
+    cumulative: Observations
+    effects: VisitorEffects
+    scores: DoublyRobustScores
+    modelled: GroupDraws
+    everyone: GroupDraws
+    recalibration: Recalibration | None
+    control: Control
+
+    @classmethod
+    def of(
+        cls,
+        posterior: Posterior,
+        cumulative: Observations,
+        recalibration: Recalibration | None,
+        control: Control,
+    ) -> "_Fitted":
+        x, e = cumulative.features, cumulative.propensity
+        effects = posterior.predict(x, propensity=e, control=control)
+        scores = doubly_robust_scores(cumulative, effects)
+        modelled = posterior.effects(x, propensity=e, control=control)
+        everyone = modelled if recalibration is None else recalibration.lifts(modelled, "ate")
+        return cls(
+            posterior, cumulative, effects, scores, modelled, everyone, recalibration, control
+        )
+
+    def group_draws(
+        self, membership: Float[np.ndarray, "n groups"], groups: tuple[str, ...]
+    ) -> GroupDraws:
+        """Draws of the means of groups of these visitors."""
+        return self.posterior.group_draws(
+            self.cumulative.features,
+            membership,
+            groups,
+            propensity=self.cumulative.propensity,
+            control=self.control,
+        )
+
+
+def _search(fitted: _Fitted, state: State, spec: ExperimentSpec, round_idx: int) -> SegmentSearch:
+    """The round's segments, given those of the round before."""
+    design, before = spec.design, state.latest
+    return discover_segments(
+        fitted.cumulative,
+        fitted.effects,
+        fitted.group_draws,
+        best_arm=design.arms[int(fitted.modelled.rpv[:, 0].mean(axis=0).argmax())],
+        max_depth=design.max_segment_depth,
+        min_segment_share=design.min_segment_share,
+        seed=round_seed(spec.seed, round_idx),
+        previous=before.analysis.segments if before else (),
+        used_ids=frozenset(s.id for r in state.rounds for s in r.analysis.segments),
+        recalibration=fitted.recalibration,
+    )
+
+
+def _analysis(
+    fitted: _Fitted,
+    search: SegmentSearch,
+    registered: tuple[Segment, ...],
+    registered_draws: GroupDraws | None,
+    state: State,
+    spec: ExperimentSpec,
+    round_idx: int,
+) -> RoundAnalysis:
+    """Comparisons, segments as they are reported, and a verdict on every arm in each."""
+    design, labels = spec.design, spec.labels
+    cumulative, everyone = fitted.cumulative, fitted.everyone
+    convergence = fitted.posterior.convergence(fitted.modelled)
+    names = segment_names(state.actions)
+
+    def checked(segments: Sequence[Segment], draws: GroupDraws) -> tuple[Segment, ...]:
+        """With their names, and with whether the chains agree on them and on everyone."""
+        return tuple(
+            replace(
+                segment,
+                converged=convergence.ok and fitted.posterior.convergence(draws.of(g)).ok,
+                name=names.get(segment.id, ""),
+            )
+            for g, segment in enumerate(segments)
+        )
+
+    search = replace(search, segments=checked(search.segments, search.draws))
+    (of_everyone,) = checked([describe_everyone(cumulative, fitted.scores, everyone)], everyone)
+    parts = [everyone]
+    if search.targeting_pays:
+        parts.append(search.draws)
+    if registered_draws is not None:
+        registered = checked(registered, registered_draws)
+        parts.append(registered_draws)
+    draws = GroupDraws.join(parts)
+    verdicts = judge(
+        draws,
+        (of_everyone, *(search.segments if search.targeting_pays else ()), *registered),
+        spec.thresholds,
+        Horizon(
+            round_idx,
+            len(cumulative),
+            design.schedule.next_round_size(round_idx + 1),
+            labels.visitors_per_year,
+        ),
+        before=state.latest.analysis.verdicts if state.latest else (),
+        currency=labels.currency,
+    )
+    contrast = aipw_contrast(fitted.scores)
+    return RoundAnalysis(
+        comparisons=compare_arms(
+            everyone, 0, cumulative, contrast.lift, contrast.lift_se, of_everyone.claims
+        ),
+        everyone=of_everyone,
+        search=search,
+        registered=registered,
+        draws=draws,
+        best_arm_rpv=Estimate.from_draws(
+            everyone.rpv[:, 0, design.arms.index(search.best_arm)].astype(float)
+        ),
+        recommendation=_main(verdicts, most_promising(everyone, 0, spec.thresholds)),
+        verdicts=verdicts,
+        currency=labels.currency,
+        recalibration=fitted.recalibration,
+        converged=convergence.ok,
+        convergence=convergence,
+    )
+
+
+def _observed_cells(fitted: _Fitted, latest: Served) -> tuple[CellObservation, ...]:
+    """How each cell of the latest round did."""
+    seen = latest.observations
+    groups = cell_groups(latest.plan, seen)
+    draws = fitted.posterior.group_draws(
+        seen.features,
+        groups.membership,
+        groups.names,
+        propensity=seen.propensity,
+        control=fitted.control,
+    )
+    if fitted.recalibration is not None:
+        draws = fitted.recalibration.lifts(draws, "ate")
+    return observe_cells(latest.plan, seen, groups, draws)
 
 
 def _main(verdicts: Sequence[Verdict], treatment: str) -> Recommendation:

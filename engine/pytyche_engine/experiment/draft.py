@@ -15,10 +15,11 @@ from pytyche_engine.allocation import (
     plan_code,
     preview,
 )
-from pytyche_engine.contracts.cells import Cell, MixPolicy
+from pytyche_engine.contracts.cells import Cell
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import FeatureSchema
 from pytyche_engine.contracts.plans import Plan
+from pytyche_engine.contracts.policies import MixPolicy
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.experiment.steps import Steps
 

@@ -23,8 +23,8 @@ from pytyche_engine.experiment.state import State, remembered
 from pytyche_engine.segments import held_out_lift
 
 
-class Evidence:
-    """Answers which pairs may graduate, and remembers the answer until something changes."""
+class CandidateCache:
+    """Which pairs may graduate; the answer is kept until something changes."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int, int | None], tuple[GraduationCandidate, ...]] = {}

@@ -1,7 +1,6 @@
 """What came of a round, from whoever has it, through the door."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,8 @@ from pytyche_engine.contracts.observations import ColumnMapping, FeatureSchema, 
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.served import Served
 from pytyche_engine.contracts.truth import GroundTruth
+from pytyche_engine.sources import Source
 from pytyche_engine.store.spec import ExperimentSpec
-
-Source = Callable[[int, Plan], Any]
 
 
 def fetch(source: Source | None, plan: Plan, name: str) -> object:

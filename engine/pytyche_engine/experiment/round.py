@@ -4,12 +4,13 @@ import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytyche_engine.contracts.decisions import CellObservation, DoublyRobustScores
+from pytyche_engine.contracts.decisions import CellObservation
 from pytyche_engine.contracts.dropped import DroppedArm, RevivedArm
-from pytyche_engine.contracts.money import amount, probability_of, signed
+from pytyche_engine.contracts.money import amount, probability_of
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.round_health import RoundHealth
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.contracts.tables import Table
 from pytyche_engine.contracts.truth import TruthComparison
 from pytyche_engine.experiment.analysis import RoundAnalysis
@@ -72,12 +73,8 @@ class Round:
                     c.id,
                     f"{c.n_visitors:,}" if c.cell_recorded else f"about {c.n_visitors:,}",
                     "—" if rpv is None else amount(c.observed_rpv),
-                    "—"
-                    if rpv is None
-                    else f"{amount(rpv.mean)} [{amount(rpv.low)}, {amount(rpv.high)}]",
-                    "—"
-                    if lift is None
-                    else f"{signed(lift.mean)} [{signed(lift.low)}, {signed(lift.high)}]",
+                    "—" if rpv is None else rpv.text(amount),
+                    "—" if lift is None else lift.text(),
                     c.policy,
                 )
             )

@@ -16,7 +16,7 @@ DRAWS = 200
 """Draws that it is evaluated at."""
 
 
-def seen_visitors(latest: Round) -> SeenVisitors:
+def sample_visitors(latest: Round) -> SeenVisitors:
     """Evaluate a round's posterior for a sample of its visitors. Deterministic.
 
     Two samples make it quick: the means of a cell and their intervals are over

@@ -15,7 +15,7 @@ from pytyche_engine.contracts.actions import (
 )
 from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.contracts.money import probability_of, signed
+from pytyche_engine.contracts.money import probability_of
 from pytyche_engine.contracts.plans import check_rule
 from pytyche_engine.contracts.rules import Rule
 from pytyche_engine.contracts.tables import Table
@@ -148,14 +148,12 @@ class SegmentBook:
             for s in done.analysis.all_segments:
                 if segment not in (s.id, s.name, s.label):
                     continue
-                gate = s.gates[s.gate_arm]
                 rows.append(
                     (
                         str(done.round_idx + 1),
                         str(s.rule),
                         f"{s.population_share:.0%}",
-                        f"{s.gate_arm} {signed(gate.mean)} "
-                        f"[{signed(gate.low)}, {signed(gate.high)}]",
+                        f"{s.gate_arm} {s.gates[s.gate_arm].text()}",
                         f"{s.leader} {probability_of('P', s.arm_best_probabilities[s.leader])}",
                         "—" if math.isnan(s.stability_score) else f"{s.stability_score:.2f}",
                         s.claim_level.label,

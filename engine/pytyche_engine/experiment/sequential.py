@@ -27,14 +27,15 @@ from pytyche_engine.experiment.calibrated import calibration_warnings
 from pytyche_engine.experiment.draft import PlanDraft
 from pytyche_engine.experiment.evidence import promoted
 from pytyche_engine.experiment.fit_round import conclude_again, fit_round
-from pytyche_engine.experiment.intake import Source, assign_visitors, fetch, read_served
+from pytyche_engine.experiment.intake import assign_visitors, fetch, read_served
 from pytyche_engine.experiment.kept_draft import forget_draft, keep_draft, take_up_draft
 from pytyche_engine.experiment.round import Round
-from pytyche_engine.experiment.seen import seen_visitors
+from pytyche_engine.experiment.seen import sample_visitors
 from pytyche_engine.experiment.segment_book import SegmentBook
 from pytyche_engine.experiment.so_far import ExperimentSoFar
 from pytyche_engine.experiment.state import State, forgetting, remembered
 from pytyche_engine.jobs import Control, Job
+from pytyche_engine.sources import Source
 from pytyche_engine.store.folder import ExperimentFolder, SavedExperiment, SavedRound
 from pytyche_engine.store.spec import ExperimentSpec
 
@@ -132,7 +133,7 @@ class SequentialExperiment(ExperimentSoFar):
                     self.next_recommendation,
                     floors=Floors(design.min_control_weight, design.min_explore_weight),
                     schema=state.schema,
-                    look=lambda: None if latest is None else seen_visitors(latest),
+                    look=lambda: None if latest is None else sample_visitors(latest),
                     recommendation=lambda: self.next_recommendation,
                     accept=self.accept,
                     keep=self._keep_draft,
@@ -392,7 +393,7 @@ class SequentialExperiment(ExperimentSoFar):
         kept = None if folder is None else folder.begin_round(latest)
         try:
             done = fit_round(latest, self._state, self._spec, control, kept)
-            control.checkpoint()
+            control.halt_if_asked()
             with self._lock:
                 control.seal()
                 if self._folder is not None:

@@ -5,11 +5,11 @@ from pytyche_engine.calibration import CalibrationArtifact, Scope, scope_of
 from pytyche_engine.contracts.actions import Action
 from pytyche_engine.contracts.classic_check import ClassicCheck
 from pytyche_engine.contracts.decisions import GraduationCandidate
+from pytyche_engine.contracts.labels import Labels
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.contracts.served import Labels
 from pytyche_engine.experiment import narration
 from pytyche_engine.experiment.classic_check import classic_check
-from pytyche_engine.experiment.evidence import Evidence
+from pytyche_engine.experiment.evidence import CandidateCache
 from pytyche_engine.experiment.round import Round
 from pytyche_engine.experiment.state import State, remembered
 from pytyche_engine.store.spec import ExperimentSpec
@@ -25,7 +25,7 @@ class ExperimentSoFar:
     def __init__(self, spec: ExperimentSpec) -> None:
         self._spec = spec
         self._state = State(spec.design, spec.design.first_plan)
-        self._evidence = Evidence()
+        self._candidate_cache = CandidateCache()
 
     @property
     def name(self) -> str:
@@ -134,6 +134,6 @@ class ExperimentSoFar:
     def _candidates(
         self, state: State, sustained_rounds: int | None = None
     ) -> tuple[GraduationCandidate, ...]:
-        return self._evidence.candidates(
+        return self._candidate_cache.candidates(
             state, self._spec.graduation_rule, self.labels.currency, sustained_rounds
         )

@@ -14,7 +14,7 @@ LEFT = "This process is ending. An experiment with a folder goes on with exp.res
 class Control:
     """The switch of one job. Every method may be called from any thread.
 
-    The worker calls `checkpoint` between chunks of work: it blocks while paused and
+    The worker calls `halt_if_asked` between chunks of work: it blocks while paused and
     raises `FitCancelled` once cancelled. Right before it makes its result visible to others
     it calls `seal`, so that a job is either cancelled or done, never both.
     """
@@ -59,7 +59,7 @@ class Control:
         return self._stopping.is_set()
 
     def pause(self) -> None:
-        """Ask the worker to wait at its next checkpoint."""
+        """Ask the worker to wait before its next chunk of work."""
         with self._lock:
             self._running.clear()
             if self._paused_since is None:
@@ -89,8 +89,8 @@ class Control:
             return JobState.CANCELLING
         return JobState.RUNNING if self._running.is_set() else JobState.PAUSED
 
-    def checkpoint(self) -> None:
-        """Wait while paused.
+    def halt_if_asked(self) -> None:
+        """Wait while paused; go on at once if nobody asked for anything.
 
         Raises:
             FitCancelled: if the job was cancelled; `FitLeft` if its process ends.
@@ -98,19 +98,21 @@ class Control:
         # A cancelled worker stops even if somebody pauses it afterwards.
         if not self._cancelled.is_set():
             self._running.wait()
-        if self._cancelled.is_set():
-            raise FitLeft(LEFT) if self._leaving else FitCancelled(CANCELLED)
+        self._raise_if_cancelled()
 
     def seal(self) -> None:
         """From here on it is too late to cancel.
 
         Raises:
-            FitCancelled: if the job was cancelled.
+            FitCancelled: if the job was cancelled; `FitLeft` if its process ends.
         """
         with self._lock:
-            if self._cancelled.is_set():
-                raise FitCancelled(CANCELLED)
+            self._raise_if_cancelled()
             self._sealed = True
+
+    def _raise_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise FitLeft(LEFT) if self._leaving else FitCancelled(CANCELLED)
 
     def emit(self, event: FitEvent) -> None:
         """Hand a snapshot to whoever watches."""

@@ -17,7 +17,7 @@ CANCEL_SECONDS = 0.8
 """A cancelled job ends within this, even if its thread cannot be interrupted (compiling)."""
 
 EXIT_SECONDS = 2.0
-"""How long the interpreter's exit waits for threads to reach a checkpoint."""
+"""How long the interpreter's exit waits for threads to halt."""
 
 _POLL_SECONDS = 0.1
 _live: "weakref.WeakSet[Job[Any]]" = weakref.WeakSet()
@@ -81,7 +81,7 @@ class Job(Generic[T]):
         return self._error
 
     def pause(self) -> None:
-        """Wait at the next checkpoint, within a second on rounds of ordinary size."""
+        """Wait between two pieces of work, within a second on rounds of ordinary size."""
         self.control.pause()
 
     def resume(self) -> None:
@@ -104,9 +104,10 @@ class Job(Generic[T]):
     def cancel(self) -> None:
         """Stop; nothing of the work is kept.
 
-        The thread stops at its next checkpoint. Where that takes longer than `CANCEL_SECONDS`
-        (a compilation cannot be interrupted) the job ends without it, and whatever the thread
-        still does is thrown away. Work that is done but for being handed over stays done.
+        The thread stops at the end of its present piece of work. Where that takes longer than
+        `CANCEL_SECONDS` (a compilation cannot be interrupted) the job ends without it, and
+        whatever the thread still does is thrown away. Work that is done but for being handed
+        over stays done.
         """
         if self.control.cancel() and not self.done():
             timer = threading.Timer(CANCEL_SECONDS, self._end, (None, FitCancelled(CANCELLED)))

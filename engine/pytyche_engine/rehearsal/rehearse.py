@@ -16,6 +16,7 @@ from pytyche_engine.allocation import check_design
 from pytyche_engine.calibration.cluster import Tally, run_missing
 from pytyche_engine.calibration.parts import kept_in
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import count
 from pytyche_engine.jobs import Control, Job
 from pytyche_engine.rehearsal.play import SourceOf, play, simulated
 
@@ -107,6 +108,16 @@ class Rehearsal:
         return f"<p>{html.escape(self.answer())}</p>" + self.table.round(3).to_html(index=False)
 
 
+_CHECKED = (
+    "cells",
+    "min_control_weight",
+    "min_explore_weight",
+    "max_segment_depth",
+    "min_segment_share",
+    "allocation",
+)
+"""What else of a design `check_design` looks at."""
+
 Designs = Mapping[str, Any]
 """Arguments of `sequential_experiment`, or several such mappings by a name."""
 
@@ -158,8 +169,9 @@ def start_rehearsal(
 ) -> Job[Rehearsal]:
     """`rehearse` in the background: a job that can be watched, paused and cancelled."""
     designs = {"design": design} if "schedule" in design else dict(design)
-    if n_runs < 1 or not designs:
-        raise DesignError("A rehearsal needs at least one design and one run.")
+    n_runs = count("n_runs", n_runs, 1)
+    if not designs:
+        raise DesignError("A rehearsal needs at least one design.")
     arms = getattr(simulated(source, 0) if isinstance(source, Mapping) else source(0), "arms", None)
     n_visitors = max(_visitors(name, one, arms) for name, one in designs.items())
 
@@ -196,12 +208,7 @@ def _visitors(name: str, design: Mapping[str, Any], arms: tuple[str, ...] | None
     checked = check_design(
         treatments=design.get("treatments", arms or ()),
         schedule_or_sizes=design["schedule"],
-        cells=design.get("cells"),
-        min_control_weight=design.get("min_control_weight", 0.05),
-        min_explore_weight=design.get("min_explore_weight", 0.05),
-        max_segment_depth=design.get("max_segment_depth", 3),
-        min_segment_share=design.get("min_segment_share", 0.10),
-        allocation=design.get("allocation", "thompson"),
+        **{name: design[name] for name in _CHECKED if name in design},
     )
     schedule = checked.schedule
     if schedule.n_rounds is None:

@@ -37,11 +37,6 @@ class Candidates:
     clauses: tuple[tuple[Clause, Clause], ...]
 
     @property
-    def n_states(self) -> int:
-        """How many states the feature has."""
-        return self.halves.shape[1]
-
-    @property
     def n_splits(self) -> int:
         """How many ways to divide it there are."""
         return len(self.clauses)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import ndtri
 
-from pytyche_engine.contracts.decisions import DoublyRobustScores
 from pytyche_engine.contracts.effects import VisitorEffects
 from pytyche_engine.contracts.estimates import INTERVAL_LEVEL, Estimate
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.segments.scores import weighted_mean
 from pytyche_engine.segments.tree import PolicyTree, everyone, fit_policy_tree
 
@@ -36,8 +37,6 @@ KEPT_SE = 1.0
 
 UNAIDED_SE = 2.5
 """The same where the model sees no gain: strong evidence outvotes a model that collapsed."""
-
-_Z_INTERVAL = 1.2815515655446004  # normal quantile at 0.90: the ends of an 80 % interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +140,7 @@ def standard_errors(values: Float[np.ndarray, " n"], weight: Float[np.ndarray, "
 def mean_gain(gain: Float[np.ndarray, " n"], weight: Float[np.ndarray, " n"]) -> Estimate:
     """A weighted mean with the interval of its large-sample normal distribution."""
     mean, se = map(float, weighted_mean(gain, weight))
-    half = _Z_INTERVAL * se
+    half = float(ndtri((1 + INTERVAL_LEVEL) / 2)) * se
     return Estimate(mean, mean - half, mean + half, se)
 
 

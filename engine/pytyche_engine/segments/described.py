@@ -7,11 +7,12 @@ import numpy as np
 from jaxtyping import Bool
 
 from pytyche_engine.contracts.claims import ClaimLevel
-from pytyche_engine.contracts.decisions import DoublyRobustScores, Segment
+from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.rules import Rule
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.segments.honest import HeldOut, claims, held_out_lift
 from pytyche_engine.segments.identity import EVERYONE
 

@@ -9,15 +9,15 @@ from pytyche_engine.contracts.decisions import Segment, SegmentSearch
 from pytyche_engine.contracts.effects import GroupDraws, VisitorEffects
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.policies import MAX_DEPTH
 from pytyche_engine.contracts.recalibration import Recalibration
 from pytyche_engine.segments.choice import choose_tree, draw_folds, search_scores
 from pytyche_engine.segments.described import describe_segment
-from pytyche_engine.segments.division import kept, searched
+from pytyche_engine.segments.division import divide_anew, keep_segments
 from pytyche_engine.segments.honest import held_out_lift
-from pytyche_engine.segments.incumbent import incumbent, stays
+from pytyche_engine.segments.incumbent import find_incumbent, stays
 from pytyche_engine.segments.leaning import lean_on_held_out
 from pytyche_engine.segments.scores import doubly_robust_scores
-from pytyche_engine.segments.search import MAX_DEPTH
 from pytyche_engine.segments.stability import stability_scores
 
 
@@ -83,11 +83,11 @@ def discover_segments(
     fold_seed, refit_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
     fold = draw_folds(observations.arm, fold_seed)
     new = choose_tree(observations, effects, dr, best, max_depth, min_segment_share, fold)
-    there = incumbent(previous, observations, dr, scores, best, fold)
+    incumbent = find_incumbent(previous, observations, dr, scores, best, fold)
     division = (
-        kept(there, arms, arms[best], int(observations.round_index.max()))
-        if there is not None and stays(there, new, dr.weight)
-        else searched(new, there, used_ids, observations, fold, dr.weight, arms[best])
+        keep_segments(incumbent, arms, arms[best], int(observations.round_index.max()))
+        if incumbent is not None and stays(incumbent, new, dr.weight)
+        else divide_anew(new, incumbent, used_ids, observations, fold, dr.weight, arms[best])
     )
     stability = stability_scores(
         division.membership,

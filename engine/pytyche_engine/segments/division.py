@@ -59,43 +59,43 @@ class Division:
     reason: str
 
 
-def kept(there: Incumbent, arms: Sequence[str], best: str, latest: int) -> Division:
+def keep_segments(incumbent: Incumbent, arms: Sequence[str], best: str, latest: int) -> Division:
     """The segments of the round before.
 
     A segment that gets another arm is found anew: the visitors so far chose that arm.
 
     Args:
-        there: those segments.
+        incumbent: those segments.
         arms: all arms, control first.
         best: the best single arm.
         latest: index of the present round.
     """
-    order, membership = _by_size(there.membership, len(there.segments))
-    segments = [there.segments[i] for i in order]
+    order, membership = _by_size(incumbent.membership, len(incumbent.segments))
+    segments = [incumbent.segments[i] for i in order]
     parts = []
     for i, s in zip(order, segments, strict=True):
-        rearmed = arms[there.arms[i]] != s.recommended_arm
+        rearmed = arms[incumbent.arms[i]] != s.recommended_arm
         found_in = latest if rearmed else s.found_in
-        parts.append(Part(s.id, s.rule, there.arms[i], found_in, s.first_seen, rearmed))
+        parts.append(Part(s.id, s.rule, incumbent.arms[i], found_in, s.first_seen, rearmed))
     judged = np.array([*(not part.rearmed for part in parts), False])[membership]
     return Division(
         parts=tuple(parts),
         membership=membership,
-        held_out=np.where(there.later & judged, membership, -1),
+        held_out=np.where(incumbent.later & judged, membership, -1),
         depth=max(len(s.rule.clauses) for s in segments),
-        value=there.value,
+        value=incumbent.value,
         value_claim=ClaimLevel.CONFIRMED,
         reason=(
             "The segments stay: on visitors who came after they were found, they earn "
-            f"{signed(there.value.mean)} more per visitor than '{best}' for everyone, and no new "
-            "tree is clearly better."
+            f"{signed(incumbent.value.mean)} more per visitor than '{best}' for everyone, and no "
+            "new tree is clearly better."
         ),
     )
 
 
-def searched(
+def divide_anew(
     new: Choice,
-    there: Incumbent | None,
+    incumbent: Incumbent | None,
     used_ids: Collection[str],
     observations: Observations,
     fold: Int[np.ndarray, " n"],
@@ -106,7 +106,7 @@ def searched(
 
     Args:
         new: what the search came to.
-        there: the segments that have to go, if there were any.
+        incumbent: the segments that have to go, if there were any.
         used_ids: ids that were ever given.
         observations: n visitors.
         fold: (n,) fold of every visitor.
@@ -115,7 +115,7 @@ def searched(
     """
     n, leaves = len(observations), new.tree.leaves
     if not new.pays:
-        none = "The segments of the round before do not pay any more, and no" if there else "No"
+        none = "The segments of the round before do not pay any more, and no" if incumbent else "No"
         return Division(
             parts=(Part(EVERYONE, Rule(), leaves[0].arm, 0, 0),),
             membership=np.zeros(n, dtype=int),
@@ -129,10 +129,10 @@ def searched(
     leaves = tuple(leaves[i] for i in order)
     arms = [leaf.arm for leaf in leaves]
     latest = int(observations.round_index.max())
-    before = there.segments if there else ()
+    before = incumbent.segments if incumbent else ()
     shared = np.zeros((0, len(leaves)))
-    if there:
-        shared = shared_members(there.membership, len(before), membership, len(leaves))
+    if incumbent:
+        shared = shared_members(incumbent.membership, len(before), membership, len(leaves))
     named = identify(before, shared, used_ids, latest)
     return Division(
         parts=tuple(
@@ -144,25 +144,25 @@ def searched(
         depth=new.depth,
         value=new.value,
         value_claim=ClaimLevel.EXPLORATORY,
-        reason=_why_new(new, there, weight, best),
+        reason=_why_new(new, incumbent, weight, best),
     )
 
 
 def _why_new(
-    new: Choice, there: Incumbent | None, weight: Float[np.ndarray, " n"], best: str
+    new: Choice, incumbent: Incumbent | None, weight: Float[np.ndarray, " n"], best: str
 ) -> str:
     worth = (
         f"{signed(new.value.mean)} more per visitor than '{best}' for everyone, on held-out "
         "visitors who also decided that they pay, so rather too much; the next round will tell"
     )
-    if there is None:
+    if incumbent is None:
         return f"These segments earn {worth}."
-    if not there.pays:
+    if not incumbent.pays:
         return (
             "The segments of the round before do not pay any more on visitors who came after "
             f"they were found. The new ones earn {worth}."
         )
-    more = mean_gain((new.gain - there.gain)[there.later], weight[there.later]).mean
+    more = mean_gain((new.gain - incumbent.gain)[incumbent.later], weight[incumbent.later]).mean
     return (
         f"New segments earn {signed(more)} more per visitor than those of the round before, on "
         "visitors who chose neither, though they decided between them."

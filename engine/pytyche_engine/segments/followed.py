@@ -6,10 +6,11 @@ import numpy as np
 from jaxtyping import Float
 
 from pytyche_engine.contracts.actions import RegisterSegment
-from pytyche_engine.contracts.decisions import DoublyRobustScores, Segment
+from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.effects import GroupDraws
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.recalibration import Recalibration
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.segments.described import describe_segment
 from pytyche_engine.segments.honest import held_out_lift
 from pytyche_engine.segments.leaning import lean_on_held_out

@@ -9,10 +9,11 @@ from jaxtyping import Bool, Int
 from scipy.special import stdtr
 
 from pytyche_engine.contracts.claims import ClaimLevel
-from pytyche_engine.contracts.decisions import DoublyRobustScores, Segment
+from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.estimates import INTERVAL_LEVEL, Estimate
 from pytyche_engine.contracts.money import signed
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.decisions.crosscheck import weighted_estimate
 from pytyche_engine.segments.identity import SAME_MEMBERS, shared_members
 from pytyche_engine.segments.tree import PolicyTree
@@ -188,6 +189,6 @@ def _contradiction(segment: Segment, held: HeldOut) -> str:
                 found = (
                     f"The model's lift of '{arm}', {signed(gate)}, is contradicted by "
                     f"{held.n_rows:,} visitors who did not choose the segment: they say "
-                    f"{signed(lift.mean)} [{signed(lift.low)}, {signed(lift.high)}]."
+                    f"{lift.text()}."
                 )
     return found

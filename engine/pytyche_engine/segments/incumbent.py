@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pytyche_engine.contracts.decisions import DoublyRobustScores, Segment
+from pytyche_engine.contracts.decisions import Segment
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.estimates import Estimate
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.scores import DoublyRobustScores
 from pytyche_engine.segments.choice import Choice, mean_gain
 
 REPLACED_SE = 1.0
@@ -51,7 +52,7 @@ class Incumbent:
         return len(set(self.arms)) > 1 and self.value.mean > 0
 
 
-def incumbent(
+def find_incumbent(
     previous: Sequence[Segment],
     observations: Observations,
     dr: DoublyRobustScores,
@@ -107,7 +108,7 @@ def incumbent(
     )
 
 
-def stays(there: Incumbent, new: Choice, weight: Float[np.ndarray, " n"]) -> bool:
+def stays(incumbent: Incumbent, new: Choice, weight: Float[np.ndarray, " n"]) -> bool:
     """Whether the segments that are there stay.
 
     They go if they do not pay any more (`Incumbent.pays`), or if a new tree that pays beats
@@ -120,10 +121,12 @@ def stays(there: Incumbent, new: Choice, weight: Float[np.ndarray, " n"]) -> boo
     threshold of paying is zero and not some standard errors: whoever asks for a lucky draw of
     later visitors before keeping a segment estimates it too high on those visitors afterwards.
     """
-    if not there.pays:
+    if not incumbent.pays:
         return False
-    more = mean_gain((new.gain - there.gain)[there.later], weight[there.later])
-    clearly = more.mean > REPLACED_SE * more.sd and more.mean > REPLACED_SHARE * there.value.mean
+    more = mean_gain((new.gain - incumbent.gain)[incumbent.later], weight[incumbent.later])
+    clearly = (
+        more.mean > REPLACED_SE * more.sd and more.mean > REPLACED_SHARE * incumbent.value.mean
+    )
     return not (new.pays and clearly)
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from pytyche_engine.contracts.decisions import DoublyRobustScores
 from pytyche_engine.contracts.effects import VisitorEffects
 from pytyche_engine.contracts.errors import DesignError
 from pytyche_engine.contracts.leaks import refuse_truth
 from pytyche_engine.contracts.observations import Observations
+from pytyche_engine.contracts.scores import DoublyRobustScores
 
 
 def doubly_robust_scores(

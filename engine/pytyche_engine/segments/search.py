@@ -18,10 +18,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.policies import MAX_DEPTH
 from pytyche_engine.segments.candidates import Candidates
-
-MAX_DEPTH = 3
-"""Deepest tree that can be searched exactly here."""
 
 THREADED_FROM = 10_000
 """Rows from which a search of depth 3 uses all cores; with fewer, threads wait for each other."""

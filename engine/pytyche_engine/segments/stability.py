@@ -15,7 +15,7 @@ from pytyche_engine.segments.search import route, search_tree
 MAX_ROWS = 12_000
 """Rows of a refit. Larger data are sub-sampled, which can only lower the stability."""
 
-BINS_BY_DEPTH = {0: 8, 1: 8, 2: 8, 3: 6}
+REFIT_BINS_BY_DEPTH = {0: 8, 1: 8, 2: 8, 3: 6}
 """States of a feature in a refit of each depth."""
 
 FIELD_STUMPS = 20
@@ -48,7 +48,7 @@ def stability_scores(
     A segment that was kept from an earlier round is no exception: refits search anew.
 
     Refits search trees of at most the depth that was chosen, on at most `MAX_ROWS` rows and
-    `BINS_BY_DEPTH` bins.
+    `REFIT_BINS_BY_DEPTH` bins.
 
     Args:
         membership: (n,) index of every visitor's segment.
@@ -68,7 +68,7 @@ def stability_scores(
     n = len(scores)
     kept = np.arange(n) if n <= MAX_ROWS else np.sort(rng.choice(n, MAX_ROWS, replace=False))
     candidates = candidate_splits(
-        features.iloc[kept], schema, scores[kept], BINS_BY_DEPTH.get(depth, 8)
+        features.iloc[kept], schema, scores[kept], REFIT_BINS_BY_DEPTH.get(depth, 8)
     )
     asked = candidates if depth else ()
     own = [membership[kept] == s for s in range(len(arms))]

@@ -11,9 +11,10 @@ from pytyche_engine.contracts.arms import check_arms, propensity_columns, read_c
 from pytyche_engine.contracts.columns import as_text, did_you_mean, require
 from pytyche_engine.contracts.door import read_round
 from pytyche_engine.contracts.errors import DataError, DataNotice, DesignError
+from pytyche_engine.contracts.given import number
 from pytyche_engine.contracts.observations import ColumnMapping, Observations
 from pytyche_engine.contracts.plans import Plan
-from pytyche_engine.sources.serving import planned_visitors, served
+from pytyche_engine.sources.serving import planned_visitors, recorded_columns
 
 _CHUNK_FLOOR = 256
 
@@ -104,8 +105,9 @@ class ReplaySource:
             full = len(kept) == wanted - observed
             position += int(kept[-1]) + 1 if full else len(taken)
             frame = self._rows.iloc[taken[kept]].reset_index(drop=True)
-            record = {name: np.asarray(v)[kept] for name, v in served(plan, assignment).items()}
-            parts.append(pd.concat([frame, pd.DataFrame(record)], axis="columns"))
+            recorded = recorded_columns(plan, assignment)
+            record = pd.DataFrame({name: np.asarray(v)[kept] for name, v in recorded.items()})
+            parts.append(pd.concat([frame, record], axis="columns"))
             observed += len(kept)
         self._starts = {r: s for r, s in self._starts.items() if r < round_index}
         self._starts[round_index] = start
@@ -231,7 +233,9 @@ def _logged_shares(
         raise DesignError(
             f"The logged probabilities are for {sorted(given)}; the arms are {list(log.arms)}."
         )
-    shares = np.array([given[name] for name in log.arms], dtype=float)
+    shares = np.array(
+        [number(f"The logged probability of '{name}'", given[name]) for name in log.arms]
+    )
     if not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise DesignError(
             f"The logged probabilities must be above 0 and add up to 1; they are {dict(given)}."

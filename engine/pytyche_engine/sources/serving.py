@@ -26,8 +26,8 @@ def planned_visitors(plan: Plan, arms: tuple[str, ...]) -> int:
     return plan.n_visitors
 
 
-def served(plan: Plan, assignment: Assignment) -> dict[str, object]:
-    """Columns ``cell`` and one recorded probability an arm."""
+def recorded_columns(plan: Plan, assignment: Assignment) -> dict[str, object]:
+    """The columns ``cell`` and ``propensity_<arm>`` of visitors whom a plan assigned."""
     cells = pd.Series([cell.id for cell in plan.cells], dtype=object)
     return {
         "cell": cells.to_numpy()[assignment.cell],

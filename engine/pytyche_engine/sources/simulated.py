@@ -14,7 +14,7 @@ from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.plans import Plan
 from pytyche_engine.contracts.revenue import LARGEST, check_metric
 from pytyche_engine.contracts.truth import GroundTruth
-from pytyche_engine.sources.serving import planned_visitors, served
+from pytyche_engine.sources.serving import planned_visitors, recorded_columns
 from pytyche_engine.sources.templates import (
     TEMPLATES,
     ChannelMode,
@@ -84,7 +84,7 @@ class SimulatedSource:
                 "visitor_id": (f"r{round_index}v" + pd.Series(rows).astype(str)).to_numpy(),
                 "arm": np.array(self.arms, dtype=object)[assignment.arm],
                 "revenue": converted * severity[rows, assignment.arm] * noise,
-                **served(plan, assignment),
+                **recorded_columns(plan, assignment),
             }
         )
         truth = GroundTruth(arms=self.arms, conversion=drawn.conversion, severity=severity)

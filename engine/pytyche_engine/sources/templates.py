@@ -17,7 +17,7 @@ from scipy.special import expit, logit, ndtri
 from scipy.stats import rankdata
 
 from pytyche_engine.contracts.errors import DesignError
-from pytyche_engine.sources.clusters import FOUR, SIX, TWO, Clusters, of_visitors
+from pytyche_engine.sources.clusters import FOUR, SIX, TWO, Clusters, evaluate_signal
 
 ChannelMode = Literal["mirror", "opposing", "conversion_only", "severity_only"]
 """Severity effects as the template has them, with the other sign, or one channel alone."""
@@ -117,7 +117,7 @@ def _nuisance(n: int, population: Population, rng: np.random.Generator) -> dict[
 
 
 def _features(n: int, population: Population, rng: np.random.Generator) -> pd.DataFrame:
-    """The population of every template but the clustered one."""
+    """The population of every template but the clustered ones."""
     return pd.DataFrame(
         {
             "session_recency": rng.normal(2, 1.5, n),
@@ -210,10 +210,10 @@ def _clustered(clusters: Clusters) -> Draw:
         )
         r, d = recency - shares @ recency_of[:, 0], depth - shares @ depth_of[:, 0]
         on_conversion = np.column_stack(
-            [of_visitors(k.conversion_signal, r, d, features["channel"]) for k in kinds]
+            [evaluate_signal(k.conversion_signal, r, d, features["channel"]) for k in kinds]
         )
         on_severity = np.column_stack(
-            [of_visitors(k.severity_signal, r, d, features["channel"]) for k in kinds]
+            [evaluate_signal(k.severity_signal, r, d, features["channel"]) for k in kinds]
         )
         p0, rows = population.baseline_rate, np.arange(n)
         shift, stretch = [], []

@@ -13,6 +13,7 @@ from pytyche_engine.store import tables as t
 from pytyche_engine.store.records import SUM_NAMES, Experiment
 from pytyche_engine.store.registry import Registry
 from pytyche_engine.store.rows import (
+    insert_row,
     lock_experiment,
     note,
     now,
@@ -23,7 +24,7 @@ from pytyche_engine.store.rows import (
 )
 
 if TYPE_CHECKING:
-    from pytyche_engine.classic.running import RunningSums
+    from pytyche_engine.classic.running_figures import RunningSums
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,14 @@ def analyse(registry: Registry, experiment_id: str, who: str) -> Analysis:
     """
     # Here, so that a server starts without waiting for the statistics; and not in the
     # transaction, which would keep others waiting.
-    from pytyche_engine.classic.running import RunningDesign, analyse_running
+    from pytyche_engine.classic.running import analyse_running
+    from pytyche_engine.classic.running_figures import RunningDesign
 
     with registry.database.read() as connection:
         _check(read_experiment(connection, experiment_id))
     with registry.database.write() as connection:
         experiment = lock_experiment(connection, experiment_id)
-        last = _last(connection, experiment_id)
+        before = _newest(connection, experiment_id, 1)
         found = analyse_running(
             _sums(connection, experiment),
             RunningDesign(
@@ -74,13 +76,12 @@ def analyse(registry: Registry, experiment_id: str, who: str) -> Analysis:
                 is_stopped=experiment.status == "stopped",
                 unit=experiment.metric,
             ),
-            None if last is None else [c["p_always"] for c in last.result["comparisons"]],
+            [c["p_always"] for c in before[0].result["comparisons"]] if before else None,
         )
         result = asdict(found)
         at = now()
         row = {"experiment_id": experiment_id, "made_at": at, "made_by": who, "result": result}
-        inserted = connection.execute(t.analyses.insert().values(row)).inserted_primary_key
-        assert inserted is not None  # noqa: S101 - of one row it always is
+        number = insert_row(connection, t.analyses.insert(), row)
         winner = found.verdict.winner
         e = t.experiments
         connection.execute(
@@ -93,18 +94,15 @@ def analyse(registry: Registry, experiment_id: str, who: str) -> Analysis:
             )
         )
         note(connection, experiment_id, who, "analyze", {"verdict": found.verdict.kind})
-        return Analysis(int(inserted[0]), at, who, result)
+        return Analysis(number, at, who, result)
 
 
 def results(
     registry: Registry, experiment_id: str, *, limit: int = 50, offset: int = 0
 ) -> Sequence[Analysis]:
     """Analyses of an experiment, the newest first."""
-    a = t.analyses
-    query = select(a).where(a.c.experiment_id == experiment_id).order_by(a.c.id.desc())
     with registry.database.read() as connection:
-        rows = connection.execute(query.limit(limit).offset(offset)).mappings()
-        return [Analysis(r["id"], r["made_at"], r["made_by"], r["result"]) for r in rows]
+        return _newest(connection, experiment_id, limit, offset)
 
 
 def _check(experiment: Experiment) -> None:
@@ -118,17 +116,17 @@ def _check(experiment: Experiment) -> None:
         )
 
 
-def _last(connection: Connection, experiment_id: str) -> Analysis | None:
+def _newest(
+    connection: Connection, experiment_id: str, limit: int, offset: int = 0
+) -> list[Analysis]:
     a = t.analyses
-    query = select(a).where(a.c.experiment_id == experiment_id).order_by(a.c.id.desc()).limit(1)
-    row = connection.execute(query).mappings().first()
-    if row is None:
-        return None
-    return Analysis(row["id"], row["made_at"], row["made_by"], row["result"])
+    query = select(a).where(a.c.experiment_id == experiment_id).order_by(a.c.id.desc())
+    rows = connection.execute(query.limit(limit).offset(offset)).mappings()
+    return [Analysis(r["id"], r["made_at"], r["made_by"], r["result"]) for r in rows]
 
 
 def _sums(connection: Connection, experiment: Experiment) -> "RunningSums":
-    from pytyche_engine.classic.running import RunningSums
+    from pytyche_engine.classic.running_figures import RunningSums
 
     sums = read_sums(connection, experiment)
     weights = {period.id: period.weights for period in read_periods(connection, experiment)}

@@ -14,7 +14,7 @@ from pytyche_engine.store import tables as t
 from pytyche_engine.store.records import SUM_NAMES, Experiment, Sums, check_text
 from pytyche_engine.store.registry import Registry
 from pytyche_engine.store.reweighing import reweigh
-from pytyche_engine.store.rows import lock_experiment, now, said
+from pytyche_engine.store.rows import insert_row, lock_experiment, now, said
 from pytyche_engine.store.visitor_rows import keep_rows, sums_of
 
 MAX_KEY = 200
@@ -138,8 +138,7 @@ def _add(
         contents = {i: asdict(one) for i, one in sums.items()}
         row = (experiment_id, key, kind, digest, who, now(), contents)
         batch = dict(zip(_BATCH, row, strict=True)) | {"of_experiment": experiment_id}
-        inserted = connection.execute(_KEEP, batch).inserted_primary_key
-        assert inserted is not None  # noqa: S101 - of one row it always is
+        number = insert_row(connection, _KEEP, batch)
         connection.execute(
             _ADD,
             [
@@ -149,7 +148,7 @@ def _add(
             ],
         )
         reweigh(connection, experiment)
-        return Receipt(int(inserted[0]), False, n_visitors, digest)
+        return Receipt(number, False, n_visitors, digest)
 
 
 def _known(

@@ -28,8 +28,8 @@ def damaged(what: Path, error: Exception) -> StoreError:
     )
 
 
-def write_json(file: Path, content: dict[str, Any]) -> None:
-    """Write or replace a file in one step."""
+def write_sealed(file: Path, content: dict[str, Any]) -> None:
+    """Write or replace a JSON file in one step, with its version and a checksum."""
     text = json.dumps(content, default=_number)
     envelope = {
         "schema": SCHEMA,
@@ -40,8 +40,8 @@ def write_json(file: Path, content: dict[str, Any]) -> None:
     replace_file(file, json.dumps(envelope, indent=1).encode())
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """The content of a file that `write_json` wrote.
+def read_sealed(file: Path) -> dict[str, Any]:
+    """The content of a file that `write_sealed` wrote.
 
     Raises:
         StoreError: if it is of another version, or its checksum is wrong.

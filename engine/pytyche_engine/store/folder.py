@@ -26,7 +26,7 @@ from pytyche_engine.contracts.actions import Action, action_from_dict, action_to
 from pytyche_engine.contracts.errors import StoreError
 from pytyche_engine.contracts.plans import Plan, plan_from_dict, plan_to_dict
 from pytyche_engine.contracts.served import Served
-from pytyche_engine.store.files import UNREADABLE, damaged, read_json, sha256, write_json
+from pytyche_engine.store.files import UNREADABLE, damaged, read_sealed, sha256, write_sealed
 from pytyche_engine.store.served_files import check_files, read_served, write_served
 from pytyche_engine.store.spec import ExperimentSpec, spec_from_dict, spec_to_dict
 
@@ -111,7 +111,7 @@ class ExperimentFolder:
                 self.write_plan(saved.plan)
             if saved.actions:
                 self.write_actions(saved.actions)
-            write_json(self.path / "experiment.json", content)
+            write_sealed(self.path / "experiment.json", content)
         except OSError as error:
             raise StoreError(f"The folder '{self.path}' cannot be written: {error}.") from error
 
@@ -147,7 +147,7 @@ class ExperimentFolder:
             draft.mkdir(parents=True)
             write_served(served, draft)
             done.posterior.save(draft)
-            write_json(
+            write_sealed(
                 draft / "round.json",
                 {
                     "plan": plan_to_dict(served.plan),
@@ -179,7 +179,7 @@ class ExperimentFolder:
             draft.mkdir(parents=True)
             write_served(served, draft)
             files = {file.name: sha256(file) for file in sorted(draft.iterdir())}
-            write_json(draft / "round.json", {"plan": plan_to_dict(served.plan), "files": files})
+            write_sealed(draft / "round.json", {"plan": plan_to_dict(served.plan), "files": files})
             if _same_file(draft / "round.json", place / "round.json"):
                 shutil.rmtree(draft)
             else:
@@ -207,7 +207,7 @@ class ExperimentFolder:
             if plan is None:
                 (self.path / "plan.json").unlink(missing_ok=True)
             else:
-                write_json(self.path / "plan.json", plan_to_dict(plan))
+                write_sealed(self.path / "plan.json", plan_to_dict(plan))
         except OSError as error:
             raise StoreError(f"The plan cannot be kept in '{self.path}': {error}.") from error
 
@@ -223,7 +223,7 @@ class ExperimentFolder:
                 file.unlink(missing_ok=True)
             else:
                 content = {"plan": plan_to_dict(plan), "based_on": plan_checksum(recommended)}
-                write_json(file, content)
+                write_sealed(file, content)
         except OSError as error:
             raise StoreError(f"The draft cannot be kept in '{self.path}': {error}.") from error
 
@@ -237,7 +237,7 @@ class ExperimentFolder:
         if not file.exists():
             return None
         try:
-            content = read_json(file)
+            content = read_sealed(file)
             return SavedDraft(plan_from_dict(content["plan"]), str(content["based_on"]))
         except UNREADABLE as error:
             raise damaged(file, error) from error
@@ -250,7 +250,7 @@ class ExperimentFolder:
         """
         content = {"actions": [action_to_dict(action) for action in actions]}
         try:
-            write_json(self.path / "actions.json", content)
+            write_sealed(self.path / "actions.json", content)
         except OSError as error:
             raise StoreError(
                 f"What you decided cannot be kept in '{self.path}': {error}."
@@ -267,7 +267,7 @@ class ExperimentFolder:
         if not file.exists():
             raise StoreError(f"There is no experiment in the folder '{self.path}'.")
         try:
-            spec = spec_from_dict(read_json(file))
+            spec = spec_from_dict(read_sealed(file))
         except UNREADABLE as error:
             raise damaged(file, error) from error
         rounds = tuple(
@@ -296,7 +296,7 @@ class ExperimentFolder:
         if not (self._unfinished / "round.json").exists():
             return None
         try:
-            meta = read_json(self._unfinished / "round.json")
+            meta = read_sealed(self._unfinished / "round.json")
             check_files(self._unfinished, meta["files"])
             served = read_served(self._unfinished, plan_from_dict(meta["plan"]))
         except UNREADABLE as error:
@@ -325,7 +325,7 @@ class ExperimentFolder:
         if not file.exists():
             return None
         try:
-            plan = plan_from_dict(read_json(file))
+            plan = plan_from_dict(read_sealed(file))
         except UNREADABLE as error:
             raise damaged(file, error) from error
         return plan if (plan.round_index, plan.arms) == (round_index, arms) else None
@@ -335,7 +335,7 @@ class ExperimentFolder:
         if not file.exists():
             return ()
         try:
-            return tuple(map(action_from_dict, read_json(file)["actions"]))
+            return tuple(map(action_from_dict, read_sealed(file)["actions"]))
         except UNREADABLE as error:
             raise damaged(file, error) from error
 
@@ -347,7 +347,7 @@ def plan_checksum(plan: Plan) -> str:
 
 def _read_round(place: Path, round_index: int, arms: tuple[str, ...]) -> SavedRound:
     try:
-        meta = read_json(place / "round.json")
+        meta = read_sealed(place / "round.json")
         check_files(place, meta["files"])
         served = read_served(place, plan_from_dict(meta["plan"]))
         if served.plan.round_index != round_index or served.plan.arms != arms:

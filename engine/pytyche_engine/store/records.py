@@ -15,7 +15,7 @@ Metric = Literal["conversion", "revenue"]
 MAX_NAME = 200
 MAX_TEXT = 10_000
 MAX_VARIANTS = 50
-WEIGHT_TOLERANCE = 1e-3
+ROUNDED_WEIGHTS = 1e-3
 """How far weights may be from adding up to 1 and still be taken as thirds that were rounded."""
 
 
@@ -290,7 +290,7 @@ def check_weights(variants: Sequence[VariantDraft | Variant]) -> tuple[float, ..
     if empty := [variant.name for variant in variants if variant.weight <= 0]:
         raise DesignError(f"'{empty[0]}' has no traffic; give it a weight, or remove it.")
     total = math.fsum(variant.weight for variant in variants)
-    if abs(total - 1) > WEIGHT_TOLERANCE:
+    if abs(total - 1) > ROUNDED_WEIGHTS:
         raise DesignError(
             f"The weights add up to {100 * total:.4g}%; change them so that they add up to 100%."
         )

@@ -26,6 +26,7 @@ from pytyche_engine.store.records import (
     check_weights,
 )
 from pytyche_engine.store.rows import (
+    NO_SUCH_EXPERIMENT,
     change_weights,
     in_project,
     insert_variants,
@@ -101,7 +102,7 @@ class Registry:
         with self.database.read() as connection:
             found = connection.scalar(in_project(query, project_id))
         if found is None:
-            raise UnknownExperimentError("There is no such experiment in this project.")
+            raise UnknownExperimentError(NO_SUCH_EXPERIMENT)
         return str(found)
 
     def named(self, name: str, project_id: str | None = None) -> Experiment:

@@ -6,7 +6,17 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, RowMapping, Select, bindparam, cast, func, select
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Integer,
+    RowMapping,
+    Select,
+    bindparam,
+    cast,
+    func,
+    select,
+)
 
 from pytyche_engine.contracts.errors import UnknownExperimentError
 from pytyche_engine.store import tables as t
@@ -20,6 +30,8 @@ from pytyche_engine.store.records import (
     Variant,
     VariantDraft,
 )
+
+NO_SUCH_EXPERIMENT = "There is no such experiment in this project."
 
 _COLUMNS = tuple(column.name for column in t.experiments.columns)
 _V = t.variants
@@ -52,6 +64,13 @@ def note(
     connection.execute(t.audit.insert().values(row | {"action": action, "detail": detail}))
 
 
+def insert_row(connection: Connection, statement: Insert, row: dict[str, Any]) -> int:
+    """Insert one row; gives the number that the database gave it."""
+    inserted = connection.execute(statement, row).inserted_primary_key
+    assert inserted is not None  # noqa: S101 - of one row it always is
+    return int(inserted[0])
+
+
 def lock_experiment(connection: Connection, experiment_id: str) -> Experiment:
     """Read an experiment that this transaction will change; others wait until it has.
 
@@ -62,7 +81,7 @@ def lock_experiment(connection: Connection, experiment_id: str) -> Experiment:
     """
     found = connection.execute(_LOCKED, {"wanted": experiment_id}).all()
     if not found:
-        raise UnknownExperimentError("There is no such experiment in this project.")
+        raise UnknownExperimentError(NO_SUCH_EXPERIMENT)
     n = len(_COLUMNS)
     variants = tuple(Variant(*row[n:]) for row in found if row[n] is not None)
     return Experiment(**dict(zip(_COLUMNS, found[0][:n], strict=True)), variants=variants)
@@ -77,7 +96,11 @@ def read_experiment(
         UnknownExperimentError: if there is none, or it is another project's.
     """
     query = in_project(select(t.experiments), project_id)
-    experiment = _experiment(connection, query.where(t.experiments.c.id == experiment_id))
+    query = query.where(t.experiments.c.id == experiment_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise UnknownExperimentError(NO_SUCH_EXPERIMENT)
+    (experiment,) = with_variants(connection, [row])
     s = t.period_sums
     counts = connection.execute(
         select(s.c.variant_id, func.sum(s.c.exposures), func.sum(s.c.conversions))
@@ -92,14 +115,6 @@ def read_experiment(
             for v in experiment.variants
         ),
     )
-
-
-def _experiment(connection: Connection, query: Select[Any]) -> Experiment:
-    row = connection.execute(query).mappings().first()
-    if row is None:
-        raise UnknownExperimentError("There is no such experiment in this project.")
-    (experiment,) = with_variants(connection, [row])
-    return experiment
 
 
 def read_periods(connection: Connection, experiment: Experiment) -> tuple[Period, ...]:
@@ -125,8 +140,8 @@ def change_weights(
     experiment: Experiment,
     weights: Sequence[float],
     best: Sequence[float] | None = None,
-) -> int:
-    """Begin a period with other weights; gives its id."""
+) -> None:
+    """Begin a period with other weights."""
     ids = [variant.id for variant in experiment.variants]
     row = {
         "experiment_id": experiment.id,
@@ -134,15 +149,12 @@ def change_weights(
         "weights": dict(zip(ids, weights, strict=True)),
         "best": None if best is None else dict(zip(ids, best, strict=True)),
     }
-    inserted = connection.execute(t.weight_changes.insert().values(row)).inserted_primary_key
-    assert inserted is not None  # noqa: S101 - of one row it always is
-    period = int(inserted[0])
+    period = insert_row(connection, t.weight_changes.insert(), row)
     empty = {"period": period, "experiment_id": experiment.id} | asdict(Sums())
     connection.execute(t.period_sums.insert(), [empty | {"variant_id": i} for i in ids])
     v = t.variants
     for variant_id, weight in zip(ids, weights, strict=True):
         connection.execute(v.update().where(v.c.id == variant_id).values(weight=weight))
-    return period
 
 
 def insert_variants(

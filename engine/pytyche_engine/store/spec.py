@@ -13,12 +13,12 @@ from pytyche_engine.allocation import (
 )
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.calibration.artifact import CalibrationArtifact, artifact_from_dict
-from pytyche_engine.contracts.cells import check_allocation
 from pytyche_engine.contracts.errors import StoreError
+from pytyche_engine.contracts.labels import Labels
 from pytyche_engine.contracts.observations import ColumnMapping
 from pytyche_engine.contracts.plans import plan_from_dict, plan_to_dict
+from pytyche_engine.contracts.policies import check_allocation
 from pytyche_engine.contracts.revenue import RefundPolicy
-from pytyche_engine.contracts.served import Labels
 from pytyche_engine.contracts.thresholds import DecisionThresholds, Money
 from pytyche_engine.decisions import ExpectedLossRule
 

@@ -1,11 +1,13 @@
 // What was changed and what it costs, and the ways to end: accept, reset, copy as code.
 
-import { h } from "../shared/dom";
+import { copyButton } from "../shared/copy";
+import { h, setWaiting } from "../shared/dom";
 import * as f from "../shared/format";
 import { icon, note, statusIcon } from "../shared/icons";
+import { cellName } from "../shared/rules";
 import type { PlanView } from "../shared/schema/cell_plan";
 import { sum } from "./rows";
-import { nameOf, type View } from "./view";
+import type { View } from "./view";
 
 export function footer(view: View, showCode: () => void): HTMLElement {
   const accepted = view.plan.accepted_at !== "";
@@ -55,13 +57,12 @@ export function footer(view: View, showCode: () => void): HTMLElement {
   view.bind((plan) => {
     changes.textContent = plan.changes;
     const n = plan.refused.length;
-    const cells = [...new Set(plan.refused.map((one) => nameOf(view.cell(one.cell) ?? { id: one.cell, role: "hypothesis" })))];
+    const cells = [...new Set(plan.refused.map((one) => cellName(one.cell)))];
     why.hidden = n === 0;
     why.replaceChildren(statusIcon("bad", 12), `${n} ${n === 1 ? "thing" : "things"} to fix: ${cells.join(", ")}`);
     cost.hidden = n > 0;
     cost.replaceChildren(...costs(plan, view.setup.currency));
-    if (n > 0) accept.setAttribute("aria-disabled", "true");
-    else accept.removeAttribute("aria-disabled");
+    setWaiting(accept, n > 0);
   });
   return h("footer", { class: "acc" }, h("div", {}, changes, why, cost), push, copy, reset, accept);
 }
@@ -92,18 +93,10 @@ export function notes(view: View): HTMLElement {
 
 export function codePanel(view: View): HTMLElement {
   const code = h("pre", { class: "pt-code", tabindex: 0, "data-testid": "code-text" });
-  const copy = h("button", { class: "pt-btn", type: "button", "data-key": "copy" }, icon("copy"), h("span", {}, "Copy"));
-  copy.addEventListener("click", () => {
-    const say = (words: string) => copy.lastElementChild?.replaceChildren(words);
-    // Without a secure page there is no clipboard; the text can be selected all the same.
-    const written = navigator.clipboard?.writeText(view.plan.code);
-    if (written) written.then(() => say("Copied"), () => say("Select and copy the text"));
-    else say("Select and copy the text");
-  });
+  const copy = copyButton(() => view.plan.code, { "data-key": "copy" });
   view.bind((plan) => {
     const [comment = "", ...rest] = plan.code.split("\n");
     code.replaceChildren(h("span", { class: "c" }, comment), `\n${rest.join("\n")}`);
-    copy.lastElementChild?.replaceChildren("Copy");
   });
   return h("section", { class: "pop", "aria-label": "The Python that makes this plan" }, h("div", { class: "pt-row" }, h("h3", { class: "pt-h" }, "The Python that makes this plan"), h("span", { class: "pt-push" }), copy), code);
 }

@@ -4,12 +4,13 @@ import { type Child, h, keepKeys, onPress, setWaiting } from "../shared/dom";
 import * as f from "../shared/format";
 import { chip, icon } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
+import { cellName } from "../shared/rules";
 import type { CellPlanTraits, PlanView } from "../shared/schema/cell_plan";
 import { markSegment } from "../shared/table";
 import { codePanel, footer, notes } from "./footer";
 import { cellClass } from "./mix";
 import { hasDetails, planTable, rename } from "./rows";
-import { nameOf, View } from "./view";
+import { View } from "./view";
 
 /** Screen readers are told of changes at most this often. */
 const SPEAK_MS = 1000;
@@ -55,10 +56,10 @@ function strip(view: View): HTMLElement {
   const legend = h("div", { class: "pt-legend cl" });
   view.bind((plan) => {
     const percent = f.shortShare;
-    bar.setAttribute("aria-label", plan.cells.map((c) => `${nameOf(c)} ${percent(c.weight)}`).join(", "));
+    bar.setAttribute("aria-label", plan.cells.map((c) => `${cellName(c.id)} ${percent(c.weight)}`).join(", "));
     bar.replaceChildren(...plan.cells.filter((c) => c.weight > 0).map((c) => h("span", { class: cellClass(c), style: `flex: ${c.weight} 1 0` })));
     legend.replaceChildren(
-      ...plan.cells.map((c) => h("span", {}, h("i", { class: `sw ${cellClass(c)}` }), h("span", { class: "lg" }, nameOf(c), " ", h("b", {}, percent(c.weight))))),
+      ...plan.cells.map((c) => h("span", {}, h("i", { class: `sw ${cellClass(c)}` }), h("span", { class: "lg" }, cellName(c.id), " ", h("b", {}, percent(c.weight))))),
       h("span", { class: "pt-push" }, h("i", { class: "hzone" }), "floor or cap"),
       h("span", {}, h("i", { class: "wasl" }), "recommended"),
     );

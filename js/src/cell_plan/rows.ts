@@ -4,13 +4,14 @@ import { type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { axis, glyph } from "../shared/glyph";
 import { definition, icon } from "../shared/icons";
+import { cellName } from "../shared/rules";
 import { amountTick, scaleOver } from "../shared/scale";
 import type { PlanCellView, PlanView } from "../shared/schema/cell_plan";
 import { menuButton } from "./menu";
 import { mixes } from "./mix";
 import { ruleBuilder } from "./rule_builder";
 import { slider } from "./slider";
-import { nameOf, percentField, refusal, type View } from "./view";
+import { percentField, refusal, type View } from "./view";
 
 const COLUMNS = 8;
 
@@ -69,7 +70,7 @@ function cellRows(view: View, cell: PlanCellView): HTMLElement[] {
   const [refusedName] = refusal(view, `name/${id}`, id, () => "Leave the name");
   const [box, input] = percentField(view, {
     name: weight,
-    label: `${nameOf(cell)} weight, percent`,
+    label: `${cellName(cell.id)} weight, percent`,
     cell: id,
     key: weight,
     value,
@@ -157,7 +158,7 @@ export function hasDetails(cell: PlanCellView): boolean {
 
 function name(view: View, cell: PlanCellView): HTMLElement {
   const { id } = cell;
-  const label = nameOf(cell);
+  const label = cellName(cell.id);
   const open = view.open.has(id);
   const disclose = h("button", { class: "disc stop-here", type: "button", "aria-expanded": String(open), "aria-label": `${label} details`, "data-key": `open/${id}` }, icon(open ? "down" : "right"));
   disclose.addEventListener("click", () => {

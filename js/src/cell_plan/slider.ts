@@ -2,8 +2,9 @@
 
 import { h } from "../shared/dom";
 import { share } from "../shared/format";
+import { cellName } from "../shared/rules";
 import type { PlanCellView } from "../shared/schema/cell_plan";
-import { nameOf, type View } from "./view";
+import type { View } from "./view";
 
 const STEP = 0.005;
 const LARGE_STEP = 0.05;
@@ -41,7 +42,7 @@ export function slider(view: View, id: string, edit: () => void): HTMLElement {
     was.style.left = x(cell.recommended ?? 0);
     thumb.style.left = x(at);
     root.classList.toggle("on", cell.role === "hypothesis" || document.activeElement === root);
-    root.setAttribute("aria-label", `${nameOf(cell)} weight`);
+    root.setAttribute("aria-label", `${cellName(cell.id)} weight`);
     root.setAttribute("aria-valuemin", (100 * cell.low).toFixed(1));
     root.setAttribute("aria-valuemax", (100 * cell.high).toFixed(1));
     root.setAttribute("aria-valuenow", (100 * at).toFixed(1));

@@ -146,10 +146,6 @@ export class View {
   }
 }
 
-export function nameOf(cell: { id: string; role: string }): string {
-  return cell.role === "hypothesis" ? cell.id : cell.id.charAt(0).toUpperCase() + cell.id.slice(1);
-}
-
 let ids = 0;
 
 /**

@@ -1,4 +1,3 @@
-// @vitest-environment jsdom
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel } from "../shared/fake_model";
 import type { CockpitTraits, CockpitView } from "../shared/schema/cockpit";

@@ -3,7 +3,7 @@
 import { Asker } from "../shared/ask";
 import { type Child, h, keepKeys, onPress, setText, setWaiting } from "../shared/dom";
 import * as f from "../shared/format";
-import { type Host } from "../shared/host";
+import { type Host, place } from "../shared/host";
 import { chip, note, statusIcon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
 import type { CockpitTraits, CockpitView, Tab } from "../shared/schema/cockpit";
@@ -200,8 +200,7 @@ class CockpitWidget {
     }
     el.replaceChildren(box);
     try {
-      const widget = await this.#host.getWidget(reference);
-      await widget.render({ el: box, signal: this.#signal });
+      await place(this.#host, reference, box, this.#signal);
     } catch (error) {
       this.#mounted.delete(where);
       box.replaceChildren(note("bad", "This part could not be shown.", error instanceof Error ? error.message : ""));

@@ -23,13 +23,11 @@ export function opened<T>(status: number, content: unknown): T {
 export function askKernel(model: Model<ConsoleTraits>, cleanup: Cleanup): Ask {
   const waiting = new Map<number, (reply: Reply) => void>();
   let last = 0;
-  const onMessage = (content?: unknown) => {
+  cleanup.onMessage(model, (content) => {
     const reply = content as Reply;
     waiting.get(reply.id)?.(reply);
     waiting.delete(reply.id);
-  };
-  model.on("msg:custom", onMessage);
-  cleanup.add(() => model.off("msg:custom", onMessage));
+  });
   return (method, path, query = {}, body = null) =>
     new Promise((resolve, reject) => {
       last += 1;

@@ -1,176 +1,17 @@
-// @vitest-environment jsdom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { FakeModel } from "../shared/fake_model";
 import type { Host } from "../shared/host";
-import type { AnalysisView, ConsoleTraits, ExperimentDetail, ExperimentSummary, PageView } from "../shared/schema/console";
-import console_ from "./index";
+import type { PageView } from "../shared/schema/console";
+import { EVIL, summary, pageOf, ANALYSIS, detailOf, FakeRegistry } from "./fake_registry";
 import { checkWeights, scaled } from "./weights";
-
-const HOSTILE = "<img src=x onerror=alert(1)>";
-
-interface Asked {
-  id: number;
-  method: string;
-  path: string;
-  query: Record<string, string>;
-  body: any;
-}
-
-function summary(changes: Partial<ExperimentSummary> = {}): ExperimentSummary {
-  return {
-    id: "a".repeat(32),
-    project_id: "default",
-    name: "Badge copy",
-    hypothesis: "A badge helps.",
-    status: "running",
-    type: "fixed",
-    bandit_enabled: false,
-    n_variants: 2,
-    n_rounds: 0,
-    split_alarm: false,
-    winner: null,
-    created_at: "2026-11-22T12:00:00+00:00",
-    ...changes,
-  };
-}
-
-function pageOf(...experiments: ExperimentSummary[]): PageView {
-  const count = (status: string) => experiments.filter((e) => e.status === status).length;
-  return {
-    experiments,
-    n_found: experiments.length,
-    limit: 20,
-    offset: 0,
-    totals: {
-      total: experiments.length,
-      draft: count("draft"),
-      running: count("running"),
-      stopped: count("stopped"),
-      winners: experiments.filter((e) => e.winner !== null).length,
-      attention: experiments.filter((e) => e.split_alarm).length,
-    },
-  };
-}
-
-const ANALYSIS: AnalysisView = {
-  id: 1,
-  made_at: "2026-11-22T13:00:00+00:00",
-  made_by: "ann",
-  result: {
-    split: { p_value: 1e-6, alarm: true, observed: [0.6, 0.4], expected: [0.5, 0.5], worst: "badge" },
-    variants: [
-      { name: "control", exposures: 6000, conversions: 300, mean: 0.05, low: 0.046, high: 0.054 },
-      { name: "badge", exposures: 4000, conversions: 240, mean: 0.06, low: 0.055, high: 0.065 },
-    ],
-    comparisons: [
-      {
-        name: "badge",
-        enough: true,
-        lift: 0.2,
-        lift_low: -0.05,
-        lift_high: 0.45,
-        log_lr: 1.25,
-        p_always: 0.29,
-        p_always_holm: 0.29,
-        p_classical: 0.03,
-        p_classical_holm: 0.03,
-        variance_reduction: null,
-        visitors_needed: 2000,
-      },
-    ],
-    log_lr_limit: 2.9957,
-    tau: 0.005,
-    cuped: "Not applied: no pre-period values were sent.",
-    verdict: { kind: "split", headline: "Don't decide yet. Fix assignment first.", reason: "badge gets fewer.", winner: null },
-  },
-};
-
-function detailOf(one: ExperimentSummary, changes: Partial<ExperimentDetail> = {}): ExperimentDetail {
-  return {
-    ...one,
-    metric: "conversion",
-    alpha: 0.05,
-    expected_lift: 0.1,
-    planned_visitors: 20000,
-    floor: 0.05,
-    update_seconds: 0,
-    created_by: "ann",
-    launched_at: one.status === "draft" ? null : one.created_at,
-    stopped_at: null,
-    variants: ["control", "badge"].map((name, i) => ({
-      id: String(i),
-      name,
-      note: "",
-      traffic_weight: 0.5,
-      is_control: i === 0,
-      is_winner: false,
-      exposures: 100,
-      conversions: 9,
-      alpha: 10,
-      beta: 92,
-    })),
-    analysis: null,
-    rounds: [],
-    ...changes,
-  };
-}
-
-class Registry {
-  readonly model: FakeModel<ConsoleTraits>;
-  readonly el = document.createElement("div");
-  readonly answers = new Map<string, [status: number, content: unknown]>();
-  readonly #abort = new AbortController();
-  #read = 0;
-
-  constructor(page: PageView, projectId: string | null = null, host?: Host) {
-    this.model = new FakeModel<ConsoleTraits>({ page, project_id: projectId });
-    this.answers.set("GET /experiments", [200, page]);
-    document.body.append(this.el);
-    console_.render({ model: this.model, el: this.el, signal: this.#abort.signal, ...(host ? { host } : {}) });
-  }
-
-  get asked(): Asked[] {
-    return this.model.sent as Asked[];
-  }
-
-  /** Answer what was asked since the last time, until nothing more is asked. */
-  async settle(): Promise<void> {
-    for (let i = 0; i < 20; i += 1) {
-      while (this.#read < this.asked.length) {
-        const { id, method, path } = this.asked[this.#read]!;
-        const [status, content] = this.answers.get(`${method} ${path}`) ?? [404, { message: "There is nothing.", reason: null }];
-        this.#read += 1;
-        this.model.receive({ id, status, content });
-      }
-      await Promise.resolve();
-    }
-  }
-
-  test(id: string): HTMLElement {
-    const node = this.el.querySelector<HTMLElement>(`[data-testid="${id}"]`);
-    if (node === null) throw new Error(`no ${id}`);
-    return node;
-  }
-
-  button(words: string): HTMLButtonElement {
-    const found = [...this.el.querySelectorAll("button")].find((b) => b.textContent?.trim() === words || b.getAttribute("aria-label") === words);
-    if (found === undefined) throw new Error(`no button ${words}`);
-    return found;
-  }
-
-  close(): void {
-    this.#abort.abort();
-  }
-}
 
 function type(field: HTMLInputElement, text: string): void {
   field.value = text;
   field.dispatchEvent(new Event("input"));
 }
 
-let opened: Registry[] = [];
-function open(page: PageView, projectId: string | null = null, host?: Host): Registry {
-  const registry = new Registry(page, projectId, host);
+let opened: FakeRegistry[] = [];
+function open(page: PageView, projectId: string | null = null, host?: Host): FakeRegistry {
+  const registry = new FakeRegistry(page, projectId, host);
   opened.push(registry);
   return registry;
 }
@@ -215,14 +56,14 @@ describe("the list", () => {
   });
 
   it("keeps names as text", async () => {
-    const one = summary({ name: HOSTILE, hypothesis: HOSTILE, winner: HOSTILE });
+    const one = summary({ name: EVIL, hypothesis: EVIL, winner: EVIL });
     const c = open(pageOf(one));
     c.answers.set(`GET /experiments/${one.id}`, [200, detailOf(one, { analysis: ANALYSIS })]);
     await c.settle();
-    c.button(HOSTILE).click();
+    c.button(EVIL).click();
     await c.settle();
     expect(c.el.querySelector("img")).toBeNull();
-    expect(c.test("drawer").textContent).toContain(HOSTILE);
+    expect(c.test("drawer").textContent).toContain(EVIL);
   });
 
   it("launches, and says where what was refused", async () => {
@@ -239,6 +80,17 @@ describe("the list", () => {
     expect(c.el.querySelector(".pt-note.bad")).toBeNull();
   });
 
+  it("says when no answer comes, and takes it back when one does", async () => {
+    const c = open(pageOf(summary({ status: "draft" })));
+    await c.settle();
+    c.answers.set(`POST /experiments/${"a".repeat(32)}/launch`, [200, detailOf(summary())]);
+    c.button("Launch").click();
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(c.el.textContent).toContain("No answer yet.");
+    await c.settle();
+    expect(c.el.textContent).not.toContain("No answer yet.");
+  });
+
   it("searches, turns pages and stays in its project", async () => {
     const c = open({ ...pageOf(summary()), n_found: 45 }, "shop");
     await c.settle();
@@ -253,7 +105,7 @@ describe("the list", () => {
 
   it("opens an adaptive experiment in its cockpit, and leads back", async () => {
     const host: Host = { getWidget: (reference) => Promise.resolve({ render: ({ el }) => el.append(`[${reference}]`) }) };
-    const one = summary({ type: "adaptive", name: HOSTILE });
+    const one = summary({ type: "adaptive", name: EVIL });
     const c = open(pageOf(one), null, host);
     await c.settle();
     c.answers.set(`OPEN /experiments/${one.id}`, [200, { reference: "anywidget:c" }]);
@@ -369,7 +221,7 @@ describe("the drawer", () => {
 });
 
 describe("the form", () => {
-  async function newForm(): Promise<Registry> {
+  async function newForm(): Promise<FakeRegistry> {
     const c = open(pageOf(summary()), "shop");
     await c.settle();
     c.button("New experiment").click();

@@ -7,8 +7,8 @@ import { chip, definition, icon, note } from "../shared/icons";
 import { amountTick, scaleOver } from "../shared/scale";
 import type { AnalysisView, ComparisonFiguresView, ExperimentDetail, ResultView, WeightHistoryView } from "../shared/schema/console";
 import { table } from "../shared/table";
-import { button } from "./list";
-import { arm, modeWords, moment, percents, pValue, statusChip } from "./words";
+import { button } from "./button";
+import { armRef, modeWords, moment, pEquals, percents, shortPValue, statusChip } from "./words";
 
 export interface DrawerActions {
   close(): void;
@@ -51,7 +51,7 @@ function head(one: ExperimentDetail, actions: DrawerActions): HTMLElement {
 function splitNote(result: ResultView): HTMLElement | null {
   const { split } = result;
   if (!split.alarm) return null;
-  const p = split.p_value === null ? "" : `: p ${split.p_value < 0.001 ? "" : "= "}${pValue(split.p_value)}`;
+  const p = split.p_value === null ? "" : `: ${pEquals(split.p_value)}`;
   const node = note(
     "bad",
     "The traffic split is off.",
@@ -66,7 +66,7 @@ function variants(one: ExperimentDetail): HTMLElement {
   const rows = one.variants.map((v, i) => ({
     class: v.is_winner ? "win" : "",
     cells: [
-      [armName(arm(v.name, i), h("span", { class: "wrap" }, v.name)), ...(v.is_winner ? [chip("Winner", "ok")] : []), ...(v.note ? [h("span", { class: "sub ind" }, v.note)] : [])],
+      [armName(armRef(v.name, i), h("span", { class: "wrap" }, v.name)), ...(v.is_winner ? [chip("Winner", "ok")] : []), ...(v.note ? [h("span", { class: "sub ind" }, v.note)] : [])],
       [f.share(v.traffic_weight, 1)],
       [f.count(v.alpha)],
       [f.count(v.beta)],
@@ -93,9 +93,9 @@ function rates(one: ExperimentDetail, result: ResultView): HTMLElement {
     const interval = known ? { mean: times * v.mean!, low: times * v.low!, high: times * v.high! } : null;
     return {
       cells: [
-        [armName(arm(v.name, i), h("span", { class: "wrap" }, v.name))],
+        [armName(armRef(v.name, i), h("span", { class: "wrap" }, v.name))],
         [f.count(v.conversions), h("span", { class: "sub" }, `of ${f.count(v.exposures)}`)],
-        [glyph({ arm: arm(v.name, i), scale, interval, calibrated: true, label: `${v.name} ${known ? `${text(v.mean!)} ${range}` : "no visitors"}` })],
+        [glyph({ arm: armRef(v.name, i), scale, interval, calibrated: true, label: `${v.name} ${known ? `${text(v.mean!)} ${range}` : "no visitors"}` })],
         known ? [h("span", { class: "main" }, text(v.mean!)), h("span", { class: "sub" }, range)] : [f.UNKNOWN],
       ] as Child[][],
     };
@@ -151,13 +151,13 @@ function comparison(one: ExperimentDetail, analysis: AnalysisView, c: Comparison
     const scale = scaleOver([0, shown.low, shown.high], 2);
     const label = `relative lift ${f.signedShare(c.lift)} ${f.signedRange(shown, 1)}`;
     tests.push(
-      test("Relative lift", `${level}, valid at any time`, [glyph({ arm: arm(c.name, slot), scale, zero: true, interval: shown, calibrated: true, label, height: 20 }), axis(scale, (sc, tick) => tick === 0 ? f.percent(0, 0) : f.signedPercent(tick, sc.digits), true)], f.signedShare(c.lift), f.signedRange(shown, 1)),
+      test("Relative lift", `${level}, valid at any time`, [glyph({ arm: armRef(c.name, slot), scale, zero: true, interval: shown, calibrated: true, label, height: 20 }), axis(scale, (sc, tick) => tick === 0 ? f.percent(0, 0) : f.signedPercent(tick, sc.digits), true)], f.signedShare(c.lift), f.signedRange(shown, 1)),
     );
   } else {
     tests.push(test("Relative lift", "no interval yet", [], c.lift === null ? f.UNKNOWN : f.signedShare(c.lift), ""));
   }
-  const always = c.enough ? `p ${c.p_always < 0.001 ? "" : "= "}${pValue(c.p_always)}` : "";
-  const holm = several && c.enough ? `, Holm ${pValue(c.p_always_holm)}` : "";
+  const always = c.enough ? pEquals(c.p_always) : "";
+  const holm = several && c.enough ? `, Holm ${shortPValue(c.p_always_holm)}` : "";
   tests.push(
     c.log_lr === null || !c.enough
       ? test("mSPRT log-LR", "from 100 visitors and 10 conversions each", [], f.UNKNOWN, "")
@@ -167,10 +167,10 @@ function comparison(one: ExperimentDetail, analysis: AnalysisView, c: Comparison
   tests.push(
     c.p_classical === null
       ? test("Classical p", one.type === "bandit" ? "not valid while weights change" : end, [], f.UNKNOWN, "")
-      : test("Classical p", end, [], pValue(c.p_classical), several && c.p_classical_holm !== null ? `Holm ${pValue(c.p_classical_holm)}` : ""),
+      : test("Classical p", end, [], shortPValue(c.p_classical), several && c.p_classical_holm !== null ? `Holm ${shortPValue(c.p_classical_holm)}` : ""),
   );
   const control = one.variants[0]?.name ?? "control";
-  return section(`${c.name} against ${control}`, "", h("div", { class: `tests ${armClass(arm(c.name, slot))}`, "data-testid": "tests" }, ...tests));
+  return section(`${c.name} against ${control}`, "", h("div", { class: `tests ${armClass(armRef(c.name, slot))}`, "data-testid": "tests" }, ...tests));
 }
 
 function recommendation(analysis: AnalysisView): HTMLElement {

@@ -5,9 +5,9 @@ import * as f from "../shared/format";
 import { armClass, armKey } from "../shared/glyph";
 import { chip, icon, statusIcon } from "../shared/icons";
 import type { DetectableView, ExperimentDetail } from "../shared/schema/console";
-import { button } from "./list";
+import { button } from "./button";
 import { checkWeights, scaled } from "./weights";
-import { arm } from "./words";
+import { armRef } from "./words";
 
 export interface Draft {
   name: string;
@@ -31,7 +31,7 @@ interface VariantFields {
   weight: string;
 }
 
-function labelled(label: string, field: HTMLElement, help?: string): HTMLElement {
+function withLabel(label: string, field: HTMLElement, help?: string): HTMLElement {
   return h("label", { class: "pt-field" }, h("span", { class: "pt-label" }, label), field, ...(help ? [h("span", { class: "pt-help" }, help)] : []));
 }
 
@@ -104,7 +104,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
     const parts = weights();
     const { total, missing, complete } = checkWeights(parts);
     const last = variants[variants.length - 1];
-    const bar = parts.map((share, i) => h("span", { class: armClass(arm("", i)), style: `width:${share}%` }));
+    const bar = parts.map((share, i) => h("span", { class: armClass(armRef("", i)), style: `width:${share}%` }));
     if (missing > 0) bar.push(h("span", { class: "miss", style: `width:${missing}%` }));
     const words = (strong: string, rest: string) => h("p", { class: "pt-msg", "data-testid": "weight-message" }, statusIcon(complete ? "ok" : "bad"), h("span", {}, h("b", {}, strong), ` ${rest}`));
     const few = variants.length < 2;
@@ -192,7 +192,7 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
       return h(
         "div",
         { class: "vr" },
-        armKey(arm(v.name, i)),
+        armKey(armRef(v.name, i)),
         field("name", { "aria-label": "Variant name", maxlength: "200", placeholder: i === 0 ? "control" : `variant ${i}` }),
         field("note", { "aria-label": `Note of ${called}`, placeholder: "what it shows" }),
         h("span", { class: "pt-unit" }, field("weight", { "aria-label": `${called} weight, percent`, inputmode: "decimal", "data-weight": String(i) }), h("span", {}, "%")),
@@ -249,11 +249,11 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
       h(
         "div",
         { class: "fl1" },
-        labelled("Name", name),
-        labelled("Hypothesis", hypothesis, "What you expect to see, and why."),
-        h("div", { class: "two2" }, labelled("Metric", metric), h("div", { class: "pt-field" }, h("span", { class: "pt-label" }, "Bandit mode"), h("div", { class: "pt-row sr" }, toggle, banditHelp))),
-        h("div", { class: "two2" }, labelled("Planned visitors", planned), h("p", { class: "pt-help ph" }, "The classical p-value is valid at this end, and only there. The sequential test needs none.")),
-        h("div", { class: "two2" }, labelled("Control's rate now, %", baseline), finds),
+        withLabel("Name", name),
+        withLabel("Hypothesis", hypothesis, "What you expect to see, and why."),
+        h("div", { class: "two2" }, withLabel("Metric", metric), h("div", { class: "pt-field" }, h("span", { class: "pt-label" }, "Bandit mode"), h("div", { class: "pt-row sr" }, toggle, banditHelp))),
+        h("div", { class: "two2" }, withLabel("Planned visitors", planned), h("p", { class: "pt-help ph" }, "The classical p-value is valid at this end, and only there. The sequential test needs none.")),
+        h("div", { class: "two2" }, withLabel("Control's rate now, %", baseline), finds),
         h("fieldset", { class: "pt-field" }, h("legend", { class: "pt-label" }, "Variants"), rows, h("div", {}, add)),
       ),
       check,

@@ -3,16 +3,20 @@
 import { type Child, h, keepKeys } from "../shared/dom";
 import { icon, note } from "../shared/icons";
 import { Cleanup, type RenderProps } from "../shared/model";
-import { type Host, placed } from "../shared/host";
+import { type Host, place } from "../shared/host";
 import type { ConsoleTraits, DetectableView, ExperimentDetail, PageView, WeightHistoryView } from "../shared/schema/console";
 import { type Ask, askKernel, type Query } from "./api";
+import { button } from "./button";
 import { drawer } from "./drawer";
 import { type Draft, form } from "./form";
-import { button, empty, experimentTable, type ListActions, pager, shortTable, totals } from "./list";
+import { empty, experimentTable, type ListActions, pager, shortTable, totals } from "./list";
 
 const ROWS = 20;
 const REFRESH_MS = 5000;
 const SEARCH_MS = 250;
+/** An answer takes milliseconds, but for one that opens a large experiment. */
+const SILENCE_MS = 8_000;
+const SILENCE = "No answer yet. If none comes, the kernel is gone: run this cell, or load this page, again.";
 
 /** Opens an adaptive experiment's cockpit, and gives the element that it is in. */
 export type OpenCockpit = (id: string) => Promise<HTMLElement>;
@@ -33,6 +37,7 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
   let search = "";
   let offset = 0;
   let drawnAs = "";
+  let silence: ReturnType<typeof setTimeout> | undefined;
 
   const root = h("article", { class: "pt pt-card pt-console", "aria-label": "Experiments", "data-testid": "console" });
   const live = h("p", { class: "vh", role: "status", "aria-live": "polite" });
@@ -57,13 +62,20 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
     message = "";
     busy = true;
     draw();
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      message = live.textContent = SILENCE;
+      draw();
+    }, SILENCE_MS);
     try {
       await work();
+      message = "";
       live.textContent = said;
     } catch (error) {
       message = error instanceof Error ? error.message : String(error);
       live.textContent = message;
     }
+    clearTimeout(silence);
     busy = false;
     draw();
   }
@@ -221,6 +233,7 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
   const timer = setInterval(() => void refresh(), REFRESH_MS);
   cleanup.add(() => clearInterval(timer));
   cleanup.add(() => clearTimeout(typing));
+  cleanup.add(() => clearTimeout(silence));
   el.append(root);
   cleanup.add(() => root.remove());
   draw(true);
@@ -234,7 +247,9 @@ function render({ model, el, signal, host }: RenderProps<ConsoleTraits> & { host
   const ask = askKernel(model, cleanup);
   const openCockpit: OpenCockpit = async (id) => {
     const { reference } = await ask<{ reference: string }>("OPEN", `/experiments/${id}`);
-    return placed(host!, reference, gone.signal);
+    const box = h("div");
+    await place(host!, reference, box, gone.signal);
+    return box;
   };
   mount(el, ask, model.get("page"), model.get("project_id"), cleanup, host && openCockpit);
   return () => cleanup.run();

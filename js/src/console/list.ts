@@ -1,10 +1,12 @@
 // Totals, the table of experiments, and the shorter list beside a drawer.
 
+import { copyButton } from "../shared/copy";
 import { breakable, type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { icon, statusIcon } from "../shared/icons";
 import type { ExperimentSummary, PageView } from "../shared/schema/console";
 import { table } from "../shared/table";
+import { button } from "./button";
 import { day, modeWords, statusChip } from "./words";
 
 export interface ListActions {
@@ -13,15 +15,6 @@ export interface ListActions {
   stop(id: string): void;
   turn(offset: number): void;
   create(): void;
-}
-
-export function button(words: Child[], look: string, key: string, act: () => void, disabled = false): HTMLButtonElement {
-  const node = h("button", { type: "button", class: `pt-btn ${look}`.trim(), "data-key": key, disabled }, ...words);
-  node.addEventListener("click", (event) => {
-    event.stopPropagation();
-    act();
-  });
-  return node;
 }
 
 export function totals(page: PageView): HTMLElement {
@@ -126,13 +119,7 @@ const TUTORIAL = `%load_ext pytyche_lab
 /** A simulated experiment to learn from: its lines run in any notebook. */
 function tutorial(): HTMLElement {
   const code = h("pre", { class: "pt-code", "data-testid": "tutorial" }, TUTORIAL);
-  const copy = button([icon("copy"), "Copy"], "sm", "copy-tutorial", () => {
-    // Without permission the text is there to be selected by hand.
-    navigator.clipboard?.writeText(TUTORIAL).then(
-      () => copy.replaceChildren("Copied"),
-      () => copy.replaceChildren("Select the text to copy it"),
-    );
-  });
+  const copy = copyButton(() => TUTORIAL, { "data-key": "copy-tutorial" }, "sm");
   return h("details", { class: "tut" }, h("summary", { class: "pt-btn" }, "Run the tutorial"), h("p", {}, "A simulated shop with three arms. Run these lines in a notebook cell: they make the experiment and open its cockpit."), code, copy);
 }
 

@@ -25,13 +25,19 @@ export function moment(iso: string): string {
   return `${day(iso)}, ${new Date(iso).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
 }
 
-export function arm(name: string, slot: number): ArmRef {
+export function armRef(name: string, slot: number): ArmRef {
   return { name, slot };
 }
 
-/** A p-value of a test, which may be smaller than a probability is printed. */
-export function pValue(p: number): string {
-  return p < 0.001 ? `< ${f.plain(0.001, 3)}` : f.plain(p, p < 0.1 ? 3 : 2);
+/** A p-value, in two decimals where it is far from any limit: "0.29", "0.031", "< 0.001". */
+export function shortPValue(p: number): string {
+  return p < 0.1 ? f.pValue(p) : f.plain(p, 2);
+}
+
+/** "p = 0.031", "p < 0.001". */
+export function pEquals(p: number): string {
+  const figure = shortPValue(p);
+  return figure.startsWith("<") ? `p ${figure}` : `p = ${figure}`;
 }
 
 export function percents(values: readonly number[]): string {

@@ -1,7 +1,7 @@
 // The drawn parts of a fit: stages, chains, interim lifts, convergence.
 
 import { h, s } from "../shared/dom";
-import { count, digitsFor, duration, liftFigures, plain, signed, UNKNOWN } from "../shared/format";
+import { count, digitsFor, duration, liftFigures, plain, UNKNOWN } from "../shared/format";
 import { armClass, armKey, armName } from "../shared/glyph";
 import { definition, icon, statusIcon } from "../shared/icons";
 import { liftTick, scaleOver } from "../shared/scale";
@@ -205,7 +205,7 @@ export function convergence(p: Progress, limit: number): HTMLElement {
       cells: [
         [armName(arm, `${arm.name} vs control`)],
         [dot],
-        [r_hat === null ? UNKNOWN : signed(r_hat, 3).slice(1), reading],
+        [r_hat === null ? UNKNOWN : plain(r_hat, 3), reading],
         [ess === null ? UNKNOWN : count(ess)],
       ],
     };

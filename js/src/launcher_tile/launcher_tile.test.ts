@@ -1,4 +1,3 @@
-// @vitest-environment jsdom
 import { beforeEach, describe, expect, it } from "vitest";
 import { get, init } from "./index";
 import type { App, Command, LuminoWidget } from "./lab";

@@ -4,6 +4,7 @@ import { type Child, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
+import { cellName } from "../shared/rules";
 import { amountTick, scaleOver } from "../shared/scale";
 import type { CellView, RoundView } from "../shared/schema/round_dashboard";
 import { section, stacked, table } from "../shared/table";
@@ -44,7 +45,7 @@ export function cells(round: RoundView): HTMLElement {
 
 function row(cell: CellView, round: RoundView, scale: ReturnType<typeof scaleOver>, digits: number, lifts: number): Child[][] {
   const { currency } = round;
-  const name = cell.id.charAt(0).toUpperCase() + cell.id.slice(1);
+  const name = cellName(cell.id);
   const observed = cell.observed_rpv === null ? f.UNKNOWN : f.money(cell.observed_rpv, currency, digits);
   const model = cell.model_rpv;
   const drawn = model

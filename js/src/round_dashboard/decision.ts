@@ -66,7 +66,7 @@ function why(round: RoundView, digits: number): (Node | string)[] {
   const parts: (Node | string)[] = [
     "Lift over control ",
     h("b", {}, `${f.signedMoney(lift.mean, round.currency, digits)} per visitor`),
-    ` ${f.signedRange(lift, digits)}, above zero with probability ${f.probability(p).replace("> ", "above ").replace("< ", "below ")}.`,
+    ` ${f.signedRange(lift, digits)}, above zero with probability ${f.probabilityWords(p)}.`,
   ];
   const { routing } = round;
   if (routing.n_segments > 1) {
@@ -139,10 +139,9 @@ function about(option: OptionView): string {
   if (option.best) words.push("best single arm");
   if (words.length === 0 && option.p_positive !== null) {
     const [side, p] = option.p_positive < 0.5 ? ["below", 1 - option.p_positive] : ["above", option.p_positive];
-    words.push(`${side} control with probability ${f.probability(p).replace("> ", "above ").replace("< ", "below ")}`);
+    words.push(`${side} control with probability ${f.probabilityWords(p)}`);
   }
-  const text = words.join(", ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return f.capitalised(words.join(", "));
 }
 
 function totalDigits(values: readonly number[]): number {

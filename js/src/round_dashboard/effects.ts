@@ -4,7 +4,7 @@ import { breakable, h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { definition } from "../shared/icons";
-import { CLAIM, named, type Named, type Names, ruleText, segmentName, sentence } from "../shared/rules";
+import { CLAIM, named, type Named, type Names, ruleText, segmentName } from "../shared/rules";
 import { liftTick, type Scale, scaleOver } from "../shared/scale";
 import type { ClassicView, ComparisonView, RoundView, SegmentView } from "../shared/schema/round_dashboard";
 import { type Column, type Row, rowNode, section, stacked, table } from "../shared/table";
@@ -122,7 +122,7 @@ function armRow(c: ComparisonView, round: RoundView, scale: Scale, digits: numbe
       [glyph({ arm: c.arm, scale, zero: true, interval: c.lift, calibrated: round.is_calibrated, label })],
       stacked(f.signedMoney(c.lift.mean, currency, digits), f.signedRange(c.lift, digits)),
       [f.probability(c.p_positive), h("span", { class: "sub" }, "P(lift > 0)")],
-      [h("span", { class: "cl" }, sentence(c.claim)), h("span", { class: "sub" }, settled(c))],
+      [h("span", { class: "cl" }, f.capitalised(c.claim)), h("span", { class: "sub" }, settled(c))],
     ],
   };
 }
@@ -146,7 +146,7 @@ function classicRow(c: ComparisonView, classic: ClassicView | null, round: Round
       // The scale is the model's: a much wider interval would press all others together.
       [glyph({ arm: c.arm, scale, zero: true, interval: found.lift, calibrated: true, label })],
       stacked(mean, bounds, false),
-      [f.pValue(found.p_value), h("span", { class: "sub" }, `Holm ${f.pValue(found.p_adjusted).replace("p ", "")}`)],
+      [`p ${f.pValue(found.p_value)}`, h("span", { class: "sub" }, `Holm ${f.pValue(found.p_adjusted)}`)],
       [h("span", { class: "sub" }, `${f.share(classic?.level ?? 0)}, ${f.count(found.n_treatment)} vs ${f.count(found.n_control)}`)],
     ],
   };
@@ -172,7 +172,7 @@ function segmentRow(s: Named<SegmentView>, round: RoundView, scale: Scale, digit
       [glyph({ arm: s.arm, scale, zero: true, interval: s.gate, calibrated: round.is_calibrated, label })],
       stacked(f.signedMoney(s.gate.mean, currency, digits), f.signedRange(s.gate, digits)),
       [armName(s.leader, h("span", { class: "clip", title: s.leader.name }, s.leader.name)), h("span", { class: "sub ind" }, `P(best) ${f.probability(s.p_best)}`)],
-      [h("span", { class: "cl" }, sentence(s.claim)), h("span", { class: "sub" }, stability)],
+      [h("span", { class: "cl" }, f.capitalised(s.claim)), h("span", { class: "sub" }, stability)],
     ],
   };
 }

@@ -5,7 +5,7 @@ import * as f from "../shared/format";
 import { armName } from "../shared/glyph";
 import { chip, note, statusIcon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
-import type { Lamp, RoundDashboardTraits, RoundView, TruthView } from "../shared/schema/round_dashboard";
+import type { LampView, RoundDashboardTraits, RoundView, TruthView } from "../shared/schema/round_dashboard";
 import type { LampStatus } from "../shared/schema/shared";
 import { markSegment } from "../shared/table";
 import { cells } from "./cells";
@@ -44,7 +44,7 @@ function header(round: RoundView): HTMLElement {
   );
 }
 
-function lamps(health: readonly Lamp[]): HTMLElement {
+function lamps(health: readonly LampView[]): HTMLElement {
   return h(
     "div",
     { class: "pt-lamps", role: "group", "aria-label": "Health" },

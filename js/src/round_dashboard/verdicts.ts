@@ -4,7 +4,7 @@ import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armName, axis, glyph } from "../shared/glyph";
 import { chip, definition } from "../shared/icons";
-import { CLAIM, type Names, sentence, VERDICT } from "../shared/rules";
+import { CLAIM, type Names, VERDICT } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
 import type { RoundView, VerdictView } from "../shared/schema/round_dashboard";
 import type { Interval, LampStatus, Verdict } from "../shared/schema/shared";
@@ -53,7 +53,7 @@ export function verdicts(round: RoundView, names: Names, selected: () => string 
       [drawn(v)],
       stacked(mean(v), bounds(v)),
       worth(year ? v.per_year : v.per_round, round.currency),
-      [h("span", { class: "cl" }, sentence(v.claim))],
+      [h("span", { class: "cl" }, f.capitalised(v.claim))],
     ],
   });
   const made: { node: HTMLElement; of: VerdictView }[] = [];

@@ -1,4 +1,3 @@
-// @vitest-environment jsdom
 import { beforeEach, describe, expect, it } from "vitest";
 import { FakeModel } from "../shared/fake_model";
 import type { SegmentChartTraits } from "../shared/schema/segment_chart";

@@ -1,10 +1,11 @@
 // What there is to know of the selected segment, and what can be done with it.
 
+import { copyButton } from "../shared/copy";
 import { h } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass, armName, axis, glyph } from "../shared/glyph";
 import { chip, definition, icon, statusIcon } from "../shared/icons";
-import { CLAIM, clauseText, type Named, segmentName, sentence } from "../shared/rules";
+import { CLAIM, clauseText, type Named, segmentName } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
 import type { SegmentDetailView, TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
 import type { LampStatus } from "../shared/schema/shared";
@@ -15,31 +16,30 @@ const CLAIM_LOOK: Record<string, LampStatus> = { confirmed: "ok", "honest estima
 
 export type Asked = "rename" | "register" | "retire";
 
-export interface Doing {
+export interface DetailState {
   /** What is being typed a name for. */
   naming: "rename" | "register" | null;
   problem: string;
   sql: boolean;
 }
 
-export interface Acts {
-  start(naming: Doing["naming"]): void;
+export interface DetailActions {
+  start(naming: DetailState["naming"]): void;
   submit(kind: Asked, name: string): void;
   toggleSql(): void;
-  copy(text: string): void;
 }
 
 export function nothingSelected(): HTMLElement {
   return h("aside", { class: "det none", "aria-label": "Segment" }, h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "No segment selected"), h("p", {}, "Choose a leaf to see who is in it, its evidence over the rounds, and its rule as SQL.")));
 }
 
-export function detail(tree: TreeView, segment: Named<TreeSegmentView>, more: SegmentDetailView | null, doing: Doing, acts: Acts): HTMLElement {
+export function detail(tree: TreeView, segment: Named<TreeSegmentView>, more: SegmentDetailView | null, state: DetailState, actions: DetailActions): HTMLElement {
   const { currency } = tree;
   const name = segmentName(segment);
   const digits = f.digitsFor([segment.gate.low, segment.gate.high]);
   const rename = h("button", { type: "button", class: "pt-btn quiet icon", "aria-label": `Rename ${name}`, title: "Rename (F2)" }, icon("pen"));
-  rename.addEventListener("click", () => acts.start("rename"));
-  const head = doing.naming === "rename" ? form("rename", segment.name, doing, acts) : h("div", { class: "pt-row" }, h("h3", { class: "pt-title clip" }, name), tree.editable && segment.rule !== "everyone" && rename, h("span", { class: "pt-push soft" }, name === segment.id ? "" : segment.id));
+  rename.addEventListener("click", () => actions.start("rename"));
+  const head = state.naming === "rename" ? form("rename", segment.name, state, actions) : h("div", { class: "pt-row" }, h("h3", { class: "pt-title clip" }, name), tree.editable && segment.rule !== "everyone" && rename, h("span", { class: "pt-push soft" }, name === segment.id ? "" : segment.id));
   return h(
     "aside",
     { class: "det", "aria-label": name },
@@ -51,7 +51,7 @@ export function detail(tree: TreeView, segment: Named<TreeSegmentView>, more: Se
       h(
         "div",
         { class: "pt-row" },
-        h("span", { class: "claim" }, chip(sentence(segment.claim), CLAIM_LOOK[segment.claim] ?? "")),
+        h("span", { class: "claim" }, chip(f.capitalised(segment.claim), CLAIM_LOOK[segment.claim] ?? "")),
         more && chip(more.stability === null ? "stability not known" : `stability ${f.plain(more.stability, 2)}`, ""),
         !tree.converged && chip("Unconverged", "bad"),
       ),
@@ -69,12 +69,12 @@ export function detail(tree: TreeView, segment: Named<TreeSegmentView>, more: Se
         ...(more ? [h("dt", {}, "Converted"), h("dd", {}, f.count(more.n_converted))] : []),
         ...(more?.held_out ? [h("dt", {}, definition("Held-out AIPW", HELD_OUT, "estimates")), h("dd", {}, f.signedMoney(more.held_out.mean, currency, digits), " ", h("small", {}, f.signedRange(more.held_out, digits)))] : []),
         h("dt", {}, definition("Claim", CLAIM, "claim")),
-        h("dd", {}, sentence(segment.claim)),
+        h("dd", {}, f.capitalised(segment.claim)),
       ),
     ),
     ...(more ? [best(tree, more), history(tree, segment, more)] : []),
-    doing.sql && more ? sql(tree, segment, more, acts) : null,
-    tree.editable || more ? foot(tree, segment, doing, acts) : null,
+    state.sql && more ? sql(tree, segment, more) : null,
+    tree.editable || more ? foot(tree, segment, state, actions) : null,
   );
 }
 
@@ -121,32 +121,31 @@ export function statement(tree: TreeView, segment: Named<TreeSegmentView>, more:
   return `-- ${tree.title}, round ${tree.number}, segment ${segment.id}${called}\nSELECT *, '${id}' AS segment\nFROM   visitors\nWHERE  ${where};`;
 }
 
-function sql(tree: TreeView, segment: Named<TreeSegmentView>, more: SegmentDetailView, acts: Acts): HTMLElement {
+function sql(tree: TreeView, segment: Named<TreeSegmentView>, more: SegmentDetailView): HTMLElement {
   const text = statement(tree, segment, more);
-  const copy = h("button", { type: "button", class: "pt-btn", "data-testid": "copy-sql" }, icon("copy"), "Copy");
-  copy.addEventListener("click", () => acts.copy(text));
+  const copy = copyButton(() => text, { "data-testid": "copy-sql" });
   return h("div", { class: "dm" }, h("div", { class: "pt-row" }, h("h4", { class: "pt-h" }, "Rule as SQL"), h("span", { class: "pt-push" }), copy), h("pre", { class: "pt-code", tabindex: 0, "data-testid": "sql" }, text));
 }
 
-function form(kind: "rename" | "register", value: string, doing: Doing, acts: Acts): HTMLElement {
-  const input = h("input", { class: `pt-in${doing.problem ? " bad" : ""}`, value, maxlength: 60, "aria-label": kind === "rename" ? "New name" : "Name of the registered segment", "aria-invalid": doing.problem ? "true" : undefined, "data-testid": "segment-name" });
+function form(kind: "rename" | "register", value: string, state: DetailState, actions: DetailActions): HTMLElement {
+  const input = h("input", { class: `pt-in${state.problem ? " bad" : ""}`, value, maxlength: 60, "aria-label": kind === "rename" ? "New name" : "Name of the registered segment", "aria-invalid": state.problem ? "true" : undefined, "data-testid": "segment-name" });
   const go = h("button", { type: "submit", class: "pt-btn primary" }, kind === "rename" ? "Rename" : "Register");
   const stop = h("button", { type: "button", class: "pt-btn quiet" }, "Cancel");
-  stop.addEventListener("click", () => acts.start(null));
-  const made = h("form", { class: "name-form" }, h("div", { class: "pt-row" }, input, go, stop), doing.problem ? h("p", { class: "pt-msg", role: "alert" }, statusIcon("bad"), h("span", {}, doing.problem)) : null);
+  stop.addEventListener("click", () => actions.start(null));
+  const made = h("form", { class: "name-form" }, h("div", { class: "pt-row" }, input, go, stop), state.problem ? h("p", { class: "pt-msg", role: "alert" }, statusIcon("bad"), h("span", {}, state.problem)) : null);
   made.addEventListener("submit", (event) => {
     event.preventDefault();
-    acts.submit(kind, input.value);
+    actions.submit(kind, input.value);
   });
   made.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     event.stopPropagation();
-    acts.start(null);
+    actions.start(null);
   });
   return made;
 }
 
-function foot(tree: TreeView, segment: Named<TreeSegmentView>, doing: Doing, acts: Acts): HTMLElement {
+function foot(tree: TreeView, segment: Named<TreeSegmentView>, state: DetailState, actions: DetailActions): HTMLElement {
   const act = (word: string, look: string, testid: string, run: () => void) => {
     const made = h("button", { type: "button", class: `pt-btn ${look}`.trim(), "data-testid": testid }, word);
     made.addEventListener("click", run);
@@ -154,15 +153,15 @@ function foot(tree: TreeView, segment: Named<TreeSegmentView>, doing: Doing, act
   };
   const everyone = segment.rule === "everyone";
   const lines: (HTMLElement | null)[] = [];
-  if (tree.editable && !everyone && doing.naming === "register") lines.push(form("register", segment.name, doing, acts));
-  if (doing.problem && doing.naming === null) lines.push(h("p", { class: "pt-msg", role: "alert" }, statusIcon("bad"), h("span", {}, doing.problem)));
+  if (tree.editable && !everyone && state.naming === "register") lines.push(form("register", segment.name, state, actions));
+  if (state.problem && state.naming === null) lines.push(h("p", { class: "pt-msg", role: "alert" }, statusIcon("bad"), h("span", {}, state.problem)));
   lines.push(
     h(
       "div",
       { class: "pt-row" },
-      tree.editable && !everyone && !segment.registered && doing.naming !== "register" && act("Register segment", "", "register", () => acts.start("register")),
-      tree.editable && segment.registered && act("Retire", "", "retire", () => acts.submit("retire", "")),
-      act(doing.sql ? "Hide SQL" : "Rule as SQL", "quiet", "show-sql", acts.toggleSql),
+      tree.editable && !everyone && !segment.registered && state.naming !== "register" && act("Register segment", "", "register", () => actions.start("register")),
+      tree.editable && segment.registered && act("Retire", "", "retire", () => actions.submit("retire", "")),
+      act(state.sql ? "Hide SQL" : "Rule as SQL", "quiet", "show-sql", actions.toggleSql),
     ),
   );
   return h("div", { class: "df" }, ...lines);

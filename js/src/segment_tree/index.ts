@@ -10,9 +10,10 @@ import { type Named, named, segmentName } from "../shared/rules";
 import { liftTick, scaleOver } from "../shared/scale";
 import type { SegmentTreeTraits, TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
 import { card, followed, gateFigures, ribbons } from "./cards";
-import { detail, type Doing, nothingSelected } from "./detail";
+import { detail, type DetailState, nothingSelected } from "./detail";
+import { type Drawn, exportMenu } from "./export_menu";
 import { layout, type Layout, type Placed } from "./layout";
-import { picture, pngBlob, save, svgBlob } from "./picture";
+import { picture } from "./picture";
 
 class TreeWidget {
   readonly #model: Model<SegmentTreeTraits>;
@@ -25,11 +26,14 @@ class TreeWidget {
   #query = "";
   /** What the pane was drawn from. */
   #shape = "";
-  #doing: Doing = { naming: null, problem: "", sql: false };
+  #detailState: DetailState = { naming: null, problem: "", sql: false };
 
   readonly #search = h("input", { class: "pt-in", type: "search", placeholder: "Find a segment or feature", "aria-label": "Find a segment or feature", "data-testid": "search" });
   readonly #fold = h("button", { type: "button", class: "pt-btn quiet", "data-testid": "fold" }, "Collapse all");
-  readonly #menu = this.#exports();
+  readonly #menu = exportMenu(
+    () => this.#picture(),
+    () => setText(this.#live, "The picture could not be made."),
+  );
   readonly #head = h("header", { class: "pt-head" });
   readonly #pane = h("div", { class: "tp" });
   readonly #side = h("div", { class: "ds" });
@@ -100,7 +104,7 @@ class TreeWidget {
     if (!tree) return;
     this.#renameCards(tree, before);
     // A form that somebody types in stays; when it closes, all of this is drawn.
-    if (this.#doing.naming === null) this.#drawSide();
+    if (this.#detailState.naming === null) this.#drawSide();
     if (tree.followed.length > 0 || tree.segments.some((segment) => segment.registered)) this.#drawRest(tree);
   }
 
@@ -122,7 +126,7 @@ class TreeWidget {
   /** Another segment is selected, here or in another view. */
   select(): void {
     const id = this.#model.get("selected_segment");
-    this.#doing = { naming: null, problem: "", sql: this.#doing.sql };
+    this.#detailState = { naming: null, problem: "", sql: this.#detailState.sql };
     this.#unfoldTo(id);
     for (const node of this.root.querySelectorAll<HTMLElement>(".leaf[data-segment]")) {
       const chosen = node.dataset["segment"] === id;
@@ -220,29 +224,22 @@ class TreeWidget {
     const more = this.#model.get("detail");
     const mine = more?.id === segment.id ? more : null;
     this.#side.replaceChildren(
-      detail(tree, segment, mine, this.#doing, {
+      detail(tree, segment, mine, this.#detailState, {
         start: (naming) => {
-          this.#doing = { ...this.#doing, naming, problem: "" };
+          this.#detailState = { ...this.#detailState, naming, problem: "" };
           this.#drawSide();
           this.#side.querySelector<HTMLInputElement>(".name-form input")?.select();
         },
         submit: (kind, name) => {
           void this.#asker.ask({ kind, segment: segment.id, name }).then((problem) => {
-            this.#doing = problem === null ? { ...this.#doing, naming: null, problem: "" } : { ...this.#doing, problem };
+            this.#detailState = problem === null ? { ...this.#detailState, naming: null, problem: "" } : { ...this.#detailState, problem };
             setText(this.#live, problem ?? "Done.");
             this.#drawSide();
           });
         },
         toggleSql: () => {
-          this.#doing = { ...this.#doing, sql: !this.#doing.sql };
+          this.#detailState = { ...this.#detailState, sql: !this.#detailState.sql };
           this.#drawSide();
-        },
-        copy: (text) => {
-          // Without permission the text is there to be selected by hand.
-          navigator.clipboard?.writeText(text).then(
-            () => setText(this.#live, "Copied."),
-            () => setText(this.#live, "The browser does not let this page copy: select the text."),
-          );
         },
       }),
     );
@@ -264,6 +261,12 @@ class TreeWidget {
     );
     const more = followed(tree, this.#model.get("names"), this.#model.get("selected_segment"), gateFigures(tree).digits);
     this.#rest.replaceChildren(...(routed ? [pays] : []), ...(more ? [more] : []));
+  }
+
+  #picture(): Drawn | null {
+    const tree = this.#model.get("tree");
+    if (!tree || !this.#plan) return null;
+    return { picture: picture(this.root, tree, this.#plan, this.#segments), name: `segments-round-${tree.number}` };
   }
 
   #cards(): Placed[] {
@@ -376,40 +379,6 @@ class TreeWidget {
       at = parents.get(at) ?? null;
     }
     if (opened) this.#drawPane();
-  }
-
-  #exports(): HTMLDetailsElement {
-    const menu = h("details", { class: "menu" }, h("summary", { class: "pt-btn", "data-testid": "export" }, icon("save"), "Export", icon("down")));
-    const entry = (word: string, testid: string, run: (made: SVGSVGElement, name: string) => Promise<void> | void) => {
-      const made = h("button", { type: "button", class: "pt-btn quiet", "data-testid": testid }, word);
-      made.addEventListener("click", () => {
-        menu.open = false;
-        const tree = this.#model.get("tree");
-        if (!tree || !this.#plan) return;
-        const name = `segments-round-${tree.number}`;
-        Promise.resolve(run(picture(this.root, tree, this.#plan, this.#segments), name)).catch(() => setText(this.#live, "The picture could not be made."));
-      });
-      return made;
-    };
-    menu.append(
-      h(
-        "div",
-        { class: "entries" },
-        entry("Tree as SVG", "export-svg", (made, name) => save(`${name}.svg`, svgBlob(made))),
-        entry("Tree as PNG", "export-png", async (made, name) => save(`${name}.png`, await pngBlob(made))),
-      ),
-    );
-    // It closes when somebody goes on elsewhere, by a key or by a click.
-    menu.addEventListener("focusout", (event) => {
-      if (event.relatedTarget instanceof Node && !menu.contains(event.relatedTarget)) menu.open = false;
-    });
-    menu.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !menu.open) return;
-      event.stopPropagation();
-      menu.open = false;
-      menu.querySelector("summary")?.focus();
-    });
-    return menu;
   }
 }
 

@@ -114,11 +114,16 @@ export function probability(p: number): string {
   return plain(p, 2);
 }
 
-/** "p 0.031", "p < 0.001". */
+/** The same within a sentence: "0.63", "above 0.99". */
+export function probabilityWords(p: number): string {
+  return probability(p).replace("> ", "above ").replace("< ", "below ");
+}
+
+/** A p-value: "0.031", "< 0.001". */
 export function pValue(p: number | null): string {
-  if (p === null) return `p ${UNKNOWN}`;
-  if (p < 0.001) return `p < ${plain(0.001, 3)}`;
-  return p > 0.999 ? `p > ${plain(0.999, 3)}` : `p ${plain(p, 3)}`;
+  if (p === null) return UNKNOWN;
+  if (p < 0.001) return `< ${plain(0.001, 3)}`;
+  return p > 0.999 ? `> ${plain(0.999, 3)}` : plain(p, 3);
 }
 
 /** Decimals that show three figures of the largest of some values, and the same for all of them. */
@@ -145,6 +150,11 @@ export function roundedLeft(seconds: number): number {
 /** A lift and its interval: "+$0.268" and "[+0.158, +0.380]". */
 export function liftFigures(lift: Interval, currency: string, digits: number): [mean: string, bounds: string] {
   return [signedMoney(lift.mean, currency, digits), signedRange(lift, digits)];
+}
+
+/** "exploratory" as "Exploratory". */
+export function capitalised(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** Words over numbers. Of a fit whose chains do not agree, no number stands without this word. */

@@ -1,6 +1,7 @@
-// Rules, claims and verdicts as people read them.
+// Rules, cells, segments and verdicts as people read them.
 
 import { type Child, h } from "./dom";
+import { capitalised } from "./format";
 import type { Verdict } from "./schema/shared";
 
 export const VERDICT: Record<Verdict, string> = { SHIP: "Ship", CONTINUE: "Keep testing", STOP: "Stop" };
@@ -33,8 +34,11 @@ export const CLAIM =
   "How far an estimate may be trusted. Exploratory: found and estimated on the same rows. " +
   "Honest estimate: on rows that did not choose it. Confirmed: on a later round.";
 
-export function sentence(words: string): string {
-  return words.charAt(0).toUpperCase() + words.slice(1);
+/** Cells that every plan has; the others are called as people called them. */
+const LOOP_CELLS = new Set(["control", "explore", "optimized"]);
+
+export function cellName(id: string): string {
+  return LOOP_CELLS.has(id) ? capitalised(id) : id;
 }
 
 /** Names of segments by id, where they have one. */

@@ -7,7 +7,7 @@ from pytyche_lab.widgets.schema.shared import ArmRef, Interval, LampStatus, Verd
 OptionKind = Literal["ship", "keep"]
 
 
-class Lamp(TypedDict):
+class LampView(TypedDict):
     """A health check, its status and its reading."""
 
     name: str
@@ -146,7 +146,7 @@ class RoundView(TypedDict):
     is_calibrated: bool
     converged: bool
     arms: list[ArmRef]
-    health: list[Lamp]
+    health: list[LampView]
     notices: list[str]
     decision: DecisionView
     routing: RoutingView

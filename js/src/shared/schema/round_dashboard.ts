@@ -4,7 +4,7 @@ import type { ArmRef, Interval, LampStatus, Verdict } from "./shared";
 
 export type OptionKind = "ship" | "keep";
 
-export interface Lamp {
+export interface LampView {
   name: string;
   status: LampStatus;
   reading: string;
@@ -116,7 +116,7 @@ export interface RoundView {
   is_calibrated: boolean;
   converged: boolean;
   arms: ArmRef[];
-  health: Lamp[];
+  health: LampView[];
   notices: string[];
   decision: DecisionView;
   routing: RoutingView;

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from pytyche_engine.contracts import BaselinePolicy, Cell, MixPolicy, Segment
-from pytyche_engine.contracts.cells import TreePolicy, UniformPolicy
 from pytyche_engine.contracts.decisions import CellObservation, Comparison
+from pytyche_engine.contracts.policies import TreePolicy, UniformPolicy
 from pytyche_engine.contracts.verdicts import Verdict
 from pytyche_engine.experiment import Round
 from pytyche_lab.widgets.lamps import lamps
@@ -75,11 +75,18 @@ def round_view(finished: Round, title: str) -> RoundView:
     }
 
 
+def shown_segments(finished: Round) -> tuple[Segment, ...]:
+    """Every segment that a view of the round may show: those found, registered ones, everyone.
+
+    Found ones are shown even where targeting does not pay, unlike in `analysis.all_segments`.
+    """
+    analysis = finished.analysis
+    return (*analysis.search.segments, *analysis.registered, analysis.everyone)
+
+
 def names_of(finished: Round) -> dict[str, str]:
     """The names of the round's segments that have one, by id."""
-    analysis = finished.analysis
-    segments = (analysis.everyone, *analysis.search.segments, *analysis.registered)
-    return {s.id: s.name for s in segments if s.name}
+    return {s.id: s.name for s in shown_segments(finished) if s.name}
 
 
 def history_view(earlier: Sequence[Round], now: Round) -> list[HistoryView]:

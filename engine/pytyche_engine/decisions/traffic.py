@@ -6,9 +6,8 @@ from typing import Literal
 import numpy as np
 from scipy.special import logsumexp
 
-from pytyche_engine.classic.srm import TILTS as TILTS
 from pytyche_engine.classic.srm import SplitCounts, Wagers, split_test
-from pytyche_engine.contracts.health import TrafficSplit as TrafficSplit
+from pytyche_engine.contracts.health import TrafficSplit
 from pytyche_engine.contracts.observations import Observations
 from pytyche_engine.contracts.plans import Plan
 

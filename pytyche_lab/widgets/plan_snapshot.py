@@ -10,6 +10,7 @@ from pytyche_engine.contracts.estimates import INTERVAL_LEVEL, Estimate
 from pytyche_engine.contracts.observations import Feature
 from pytyche_engine.contracts.rules import Clause, Threshold
 from pytyche_engine.experiment import PlanDraft, Round, SequentialExperiment
+from pytyche_lab.widgets.round_snapshot import only_arm, policy_words
 from pytyche_lab.widgets.schema.cell_plan import (
     ClauseView,
     FeatureView,
@@ -21,7 +22,6 @@ from pytyche_lab.widgets.schema.cell_plan import (
     RouteView,
 )
 from pytyche_lab.widgets.schema.shared import Interval
-from pytyche_lab.widgets.snapshots import only_arm, policy_words
 from pytyche_lab.widgets.values import arm_ref, interval
 
 _SET_BY = {

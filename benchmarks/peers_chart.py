@@ -1,4 +1,4 @@
-"""The comparison with peers as a table and a chart: ``python benchmarks/chart.py``.
+"""The comparison with peers as a table and a chart: ``python benchmarks/peers_chart.py``.
 
 Reads the newest figures of the sampler; writes ``results/peers.md`` and ``results/peers.svg``.
 Every row is ours over the peer's, so that below 1 is better, whatever the figure's own sense.
