@@ -30,6 +30,8 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 # A test run must not depend on what else this machine has learnt.
 export PYTHONHASHSEED := 0
+# Tests compile many programs and run each for a moment: with fewer optimisations that takes less.
+QUICK_COMPILE := XLA_FLAGS="$(XLA_FLAGS) --xla_backend_optimization_level=1"
 # Tests run side by side, but not so many that their fits fill the memory.
 SIDE_BY_SIDE := --numprocesses=auto --maxprocesses=4
 # The data of notebooks 02 and 09, where they lie beside the checkout.
@@ -94,7 +96,7 @@ test-js: setup
 
 test-python: setup
 	@echo "== engine, lab, server and trust tests"; $(BIN)/python tests/engine/databases.py
-	@$(BIN)/pytest -q $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder tests/engine tests/lab tests/server tests/trust
+	@$(QUICK_COMPILE) $(BIN)/pytest -q --durations=12 $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder tests/engine tests/lab tests/server tests/trust
 
 # Small rounds: the notebooks read this for the size of their first one. Their registry is their own.
 test-notebooks: setup
@@ -102,7 +104,7 @@ test-notebooks: setup
 	@$(if $(PYTYCHE_HILLSTROM),,echo "notebook 02 left out: set PYTYCHE_HILLSTROM to the CSV of Hillstrom's trial";) \
 	$(if $(PYTYCHE_SOCIAL_PRESSURE),,echo "notebook 09 left out: set PYTYCHE_SOCIAL_PRESSURE to the turnout trial's Parquet";) \
 	rm -rf build/jupyter-data; JUPYTER_DATA_DIR=$(CURDIR)/build/jupyter-data \
-	PYTYCHE_INITIAL_VISITORS=1000 PYTYCHE_SOCIAL_PRESSURE_ROWS=1000 $(BIN)/pytest -q $(SIDE_BY_SIDE) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=900 \
+	PYTYCHE_INITIAL_VISITORS=1000 PYTYCHE_SOCIAL_PRESSURE_ROWS=1000 $(QUICK_COMPILE) $(BIN)/pytest -q --durations=12 $(SIDE_BY_SIDE) --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=900 \
 		$(if $(PYTYCHE_HILLSTROM),,--ignore=notebooks/02_replay_hillstrom.ipynb) \
 		$(if $(PYTYCHE_SOCIAL_PRESSURE),,--ignore=notebooks/09_real_data_at_scale.ipynb) notebooks
 
