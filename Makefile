@@ -89,7 +89,7 @@ check: setup
 	@echo "== import arrows"; $(BIN)/lint-imports --no-logo
 	@echo "== mypy"; $(BIN)/mypy
 	@echo "== bandit"; $(BIN)/bandit -q -c pyproject.toml -r engine pytyche_lab
-	@echo "== TypeScript"; cd js && npm run --silent typecheck
+	@echo "== TypeScript"; cd js && npm run --silent lint && npm run --silent typecheck
 
 test-js: setup
 	@echo "== JS unit tests"; cd js && npm test --silent

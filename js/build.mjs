@@ -5,16 +5,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 
-const WIDGETS = [
-  "cell_plan",
-  "cockpit",
-  "console",
-  "console_page",
-  "fit_progress",
-  "round_dashboard",
-  "segment_chart",
-  "segment_tree",
-];
+const WIDGETS = ["cell_plan", "cockpit", "console", "console_page", "fit_progress", "round_dashboard", "segment_chart", "segment_tree"];
 const OUT = "../pytyche_lab/static";
 const LIMIT = 60_000; // bytes of gzip: the text travels with every widget instance
 

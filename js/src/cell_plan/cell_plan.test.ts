@@ -16,7 +16,8 @@ function shown(changes: Partial<PlanView> = {}, setup: Partial<PlanSetup> = {}) 
     if (!found) throw new Error(`nothing has the key ${key}`);
     return found;
   };
-  const key = (target: Element, name: string, more: KeyboardEventInit = {}) => target.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true, ...more }));
+  const key = (target: Element, name: string, more: KeyboardEventInit = {}) =>
+    target.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true, ...more }));
   const type = (target: HTMLInputElement, text: string) => {
     target.focus();
     target.value = text;
@@ -289,7 +290,8 @@ describe("the rule builder", () => {
 
   it("says which segments a rule covers", () => {
     const { hypothesis } = MINE;
-    const words = (...shares: number[]) => coverageWords({ ...hypothesis!, overlaps: shares.map((share, i) => ({ segment: `S${i}`, name: `S${i}`, share })) });
+    const words = (...shares: number[]) =>
+      coverageWords({ ...hypothesis!, overlaps: shares.map((share, i) => ({ segment: `S${i}`, name: `S${i}`, share })) });
     expect(words(1)).toBe("");
     expect(words(1, 1)).toBe("Covers all of S0 and S1.");
     expect(words(0.25, 0, 0)).toBe("Covers 25% of S0 and nobody in the other 2 segments.");
@@ -303,7 +305,9 @@ describe("mixes and selection", () => {
     const { at, type, model } = shown();
     at("open/optimized").click();
     type(at<HTMLInputElement>("share/optimized/S2/1"), "40");
-    expect(model.sent).toEqual([{ kind: "share", field: "share/optimized/S2/1", cell: "optimized", segment: "S2", arm: "low_promo", text: "40" }]);
+    expect(model.sent).toEqual([
+      { kind: "share", field: "share/optimized/S2/1", cell: "optimized", segment: "S2", arm: "low_promo", text: "40" },
+    ]);
   });
 
   it("selects a segment on click and again to clear, and Escape clears", () => {
@@ -373,7 +377,9 @@ describe("ends", () => {
   });
 
   it("shows what is not known before the first round as such", () => {
-    const bare = plan().cells.slice(0, 2).map((c) => ({ ...c, rpv: null, regret: null, regret_in_all: null, detectable: null }));
+    const bare = plan()
+      .cells.slice(0, 2)
+      .map((c) => ({ ...c, rpv: null, regret: null, regret_in_all: null, detectable: null }));
     const { el } = shown({ cells: bare, rpv: null, regret: null, regret_in_all: null }, { features: [], based_on: "", n_seen: 0 });
     expect(el.textContent).toContain("Before the first round");
     expect(el.textContent).not.toContain("NaN");

@@ -21,7 +21,14 @@ export function footer(view: View, showCode: () => void): HTMLElement {
   const push = h("span", { class: "pt-push" });
   if (!view.plan.current) {
     const renew = button("Show the next plan", "primary", "refresh", () => view.send({ kind: "refresh" }));
-    return h("footer", { class: "acc" }, h("div", {}, h("b", {}, "This plan has had its round"), h("p", { class: "soft" }, "What is edited here can no longer be accepted.")), push, copy, renew);
+    return h(
+      "footer",
+      { class: "acc" },
+      h("div", {}, h("b", {}, "This plan has had its round"), h("p", { class: "soft" }, "What is edited here can no longer be accepted.")),
+      push,
+      copy,
+      renew,
+    );
   }
   if (accepted) {
     const at = new Date(view.plan.accepted_at);
@@ -98,5 +105,10 @@ export function codePanel(view: View): HTMLElement {
     const [comment = "", ...rest] = plan.code.split("\n");
     code.replaceChildren(h("span", { class: "c" }, comment), `\n${rest.join("\n")}`);
   });
-  return h("section", { class: "pop", "aria-label": "The Python that makes this plan" }, h("div", { class: "pt-row" }, h("h3", { class: "pt-h" }, "The Python that makes this plan"), h("span", { class: "pt-push" }), copy), code);
+  return h(
+    "section",
+    { class: "pop", "aria-label": "The Python that makes this plan" },
+    h("div", { class: "pt-row" }, h("h3", { class: "pt-h" }, "The Python that makes this plan"), h("span", { class: "pt-push" }), copy),
+    code,
+  );
 }

@@ -30,7 +30,9 @@ function header(view: View): HTMLElement {
   const redo = button("Redo", "redo", "Ctrl Shift Z");
   view.bind((plan) => {
     const accepted = plan.accepted_at !== "";
-    state.replaceChildren(accepted ? chip(`Accepted, revision ${plan.revision}`, "ok") : chip(`Draft, revision ${plan.revision}`, "on", "pen"));
+    state.replaceChildren(
+      accepted ? chip(`Accepted, revision ${plan.revision}`, "ok") : chip(`Draft, revision ${plan.revision}`, "on", "pen"),
+    );
     setWaiting(undo, !plan.can_undo);
     setWaiting(redo, !plan.can_redo);
   });
@@ -38,7 +40,14 @@ function header(view: View): HTMLElement {
   return h(
     "header",
     { class: "pt-head" },
-    h("div", { class: "pt-row" }, h("h2", { class: "pt-title" }, setup.title), state, !setup.converged && chip("Unconverged", "bad"), h("span", { class: "pt-push nowrap" }, undo, redo)),
+    h(
+      "div",
+      { class: "pt-row" },
+      h("h2", { class: "pt-title" }, setup.title),
+      state,
+      !setup.converged && chip("Unconverged", "bad"),
+      h("span", { class: "pt-push nowrap" }, undo, redo),
+    ),
     h(
       "div",
       { class: "pt-facts" },
@@ -57,9 +66,18 @@ function strip(view: View): HTMLElement {
   view.bind((plan) => {
     const percent = f.shortShare;
     bar.setAttribute("aria-label", plan.cells.map((c) => `${cellName(c.id)} ${percent(c.weight)}`).join(", "));
-    bar.replaceChildren(...plan.cells.filter((c) => c.weight > 0).map((c) => h("span", { class: cellClass(c), style: `flex: ${c.weight} 1 0` })));
+    bar.replaceChildren(
+      ...plan.cells.filter((c) => c.weight > 0).map((c) => h("span", { class: cellClass(c), style: `flex: ${c.weight} 1 0` })),
+    );
     legend.replaceChildren(
-      ...plan.cells.map((c) => h("span", {}, h("i", { class: `sw ${cellClass(c)}` }), h("span", { class: "lg" }, cellName(c.id), " ", h("b", {}, percent(c.weight))))),
+      ...plan.cells.map((c) =>
+        h(
+          "span",
+          {},
+          h("i", { class: `sw ${cellClass(c)}` }),
+          h("span", { class: "lg" }, cellName(c.id), " ", h("b", {}, percent(c.weight))),
+        ),
+      ),
       h("span", { class: "pt-push" }, h("i", { class: "hzone" }), "floor or cap"),
       h("span", {}, h("i", { class: "wasl" }), "recommended"),
     );

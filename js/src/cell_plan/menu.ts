@@ -9,7 +9,11 @@ export interface Item {
 
 /** The button's menu is made when it opens. Arrows walk it; Escape and a click elsewhere close it. */
 export function menuButton(label: string, key: string, look: Child, looks: string, items: () => Item[]): HTMLElement {
-  const button = h("button", { class: looks, type: "button", "aria-label": label, "aria-haspopup": "menu", "aria-expanded": "false", "data-key": key }, look);
+  const button = h(
+    "button",
+    { class: looks, type: "button", "aria-label": label, "aria-haspopup": "menu", "aria-expanded": "false", "data-key": key },
+    look,
+  );
   const box = h("span", { class: "pt-menu-box" }, button);
   let menu: HTMLElement | null = null;
 

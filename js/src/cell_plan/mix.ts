@@ -162,7 +162,13 @@ export function histogram(feature: { name: string; low: number; high: number; co
     ...feature.counts.map((count, i) => {
       const tall = (28.8 * count) / most;
       const middle = feature.low + (i + 0.5) * step;
-      return s("rect", { x: i * width, y: (30 - tall).toFixed(1), width: width - 1, height: tall.toFixed(1), class: inside(middle) ? "in" : "outb" });
+      return s("rect", {
+        x: i * width,
+        y: (30 - tall).toFixed(1),
+        width: width - 1,
+        height: tall.toFixed(1),
+        class: inside(middle) ? "in" : "outb",
+      });
     }),
     s("line", { x1: at.toFixed(1), x2: at.toFixed(1), y1: -2, y2: 30 }),
   );

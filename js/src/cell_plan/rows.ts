@@ -30,7 +30,9 @@ export function planTable(view: View): HTMLElement {
   const soft = h("span", { class: "soft" });
   const ticks = h("th", { scope: "col", class: "g pv c5", role: "columnheader" });
   view.bind((plan) => {
-    soft.textContent = plan.refused.length ? "of the last valid plan" : `${f.share(setup.level)} intervals${setup.converged ? "" : ", unconverged"}`;
+    soft.textContent = plan.refused.length
+      ? "of the last valid plan"
+      : `${f.share(setup.level)} intervals${setup.converged ? "" : ", unconverged"}`;
     ticks.replaceChildren(h("span", { class: "vh" }, "Drawn interval"), ...(plan.rpv ? [axis(figures(plan).scale, amountTick)] : []));
   });
   const column = (head: Child, looks: string) => h("th", { scope: "col", class: looks, role: "columnheader" }, head);
@@ -43,7 +45,12 @@ export function planTable(view: View): HTMLElement {
     h(
       "thead",
       { role: "rowgroup" },
-      h("tr", { class: "grp", role: "row" }, h("td", { colspan: 3, role: "cell" }), h("th", { colspan: 5, class: "pv", role: "columnheader" }, "Preview ", soft)),
+      h(
+        "tr",
+        { class: "grp", role: "row" },
+        h("td", { colspan: 3, role: "cell" }),
+        h("th", { colspan: 5, class: "pv", role: "columnheader" }, "Preview ", soft),
+      ),
       h(
         "tr",
         { role: "row" },
@@ -53,8 +60,22 @@ export function planTable(view: View): HTMLElement {
         column("Visitors", "num pv c4"),
         ticks,
         column("Expected RPV", "num pv c6"),
-        column(definition("Regret", "What a cell is expected to cost per visitor against the recommended plan, and in all. Below zero it gains.", "cells"), "num pv c7"),
-        column(definition("Detectable", `The smallest lift that this round would find, with ${power}. A hypothesis cell is compared on the visitors that its rule matches.`, "cells"), "num pv c8"),
+        column(
+          definition(
+            "Regret",
+            "What a cell is expected to cost per visitor against the recommended plan, and in all. Below zero it gains.",
+            "cells",
+          ),
+          "num pv c7",
+        ),
+        column(
+          definition(
+            "Detectable",
+            `The smallest lift that this round would find, with ${power}. A hypothesis cell is compared on the visitors that its rule matches.`,
+            "cells",
+          ),
+          "num pv c8",
+        ),
       ),
     ),
     h("tbody", { role: "rowgroup" }, ...view.plan.cells.flatMap((cell) => cellRows(view, cell)), total(view)),
@@ -98,13 +119,20 @@ function cellRows(view: View, cell: PlanCellView): HTMLElement[] {
     regret,
     detectable,
   );
-  const message = h("tr", { class: "msg", role: "row" }, h("td", { role: "cell" }), h("td", { colspan: COLUMNS - 1, role: "cell" }, refusedWeight, refusedName));
+  const message = h(
+    "tr",
+    { class: "msg", role: "row" },
+    h("td", { role: "cell" }),
+    h("td", { colspan: COLUMNS - 1, role: "cell" }, refusedWeight, refusedName),
+  );
   view.bindCell(id, (now, plan) => {
     const { scale, digits } = figures(plan);
     const { currency, is_calibrated: calibrated } = view.setup;
     const told = now.rpv ? `${f.money(now.rpv.mean, currency, digits)} ${f.range(now.rpv, digits)}` : "";
     visitors.textContent = now.n_visitors === null ? f.UNKNOWN : f.count(now.n_visitors);
-    drawn.replaceChildren(...(now.rpv ? [glyph({ arm: now.arm, scale, interval: now.rpv, calibrated, label: `Expected RPV ${told}` })] : []));
+    drawn.replaceChildren(
+      ...(now.rpv ? [glyph({ arm: now.arm, scale, interval: now.rpv, calibrated, label: `Expected RPV ${told}` })] : []),
+    );
     rpv.replaceChildren(
       ...(now.rpv
         ? [h("span", { class: "main" }, f.money(now.rpv.mean, currency, digits)), h("span", { class: "sub" }, f.range(now.rpv, digits))]
@@ -114,7 +142,10 @@ function cellRows(view: View, cell: PlanCellView): HTMLElement[] {
     detectable.replaceChildren(
       ...(now.detectable === null
         ? [h("span", { class: "soft" }, now.detectable_between === "baseline" ? "baseline" : f.UNKNOWN)]
-        : [h("span", {}, f.money(now.detectable, currency, Math.max(0, Math.min(2, digits)))), h("span", { class: "sub" }, now.detectable_between)]),
+        : [
+            h("span", {}, f.money(now.detectable, currency, Math.max(0, Math.min(2, digits)))),
+            h("span", { class: "sub" }, now.detectable_between),
+          ]),
     );
     const refused = plan.refused.some((one) => one.field === weight || one.field === `name/${id}`);
     message.hidden = !refused;
@@ -160,7 +191,11 @@ function name(view: View, cell: PlanCellView): HTMLElement {
   const { id } = cell;
   const label = cellName(cell.id);
   const open = view.open.has(id);
-  const disclose = h("button", { class: "disc stop-here", type: "button", "aria-expanded": String(open), "aria-label": `${label} details`, "data-key": `open/${id}` }, icon(open ? "down" : "right"));
+  const disclose = h(
+    "button",
+    { class: "disc stop-here", type: "button", "aria-expanded": String(open), "aria-label": `${label} details`, "data-key": `open/${id}` },
+    icon(open ? "down" : "right"),
+  );
   disclose.addEventListener("click", () => {
     if (!view.open.delete(id)) view.open.add(id);
     view.rebuild();
@@ -171,13 +206,25 @@ function name(view: View, cell: PlanCellView): HTMLElement {
     { words: "Duplicate", run: () => view.send({ kind: "duplicate", cell: id }) },
     ...(own ? [{ words: "Remove", run: () => view.send({ kind: "remove", cell: id }) }] : []),
   ];
-  const more = menuButton(`More for ${label}: ${own ? "rename, duplicate, remove" : "duplicate"}`, `more/${id}`, icon("more"), "pt-btn quiet icon mn stop-here", items);
+  const more = menuButton(
+    `More for ${label}: ${own ? "rename, duplicate, remove" : "duplicate"}`,
+    `more/${id}`,
+    icon("more"),
+    "pt-btn quiet icon mn stop-here",
+    items,
+  );
   const words = view.renaming === id ? nameField(view, id) : h("span", { class: "pt-name" }, label);
   const policy = h("span", { class: "sub" });
   view.bindCell(id, (now) => {
     policy.textContent = now.policy;
   });
-  return h("div", { class: "cn" }, hasDetails(cell) ? disclose : h("span", { class: "disc" }), h("div", { class: "nm" }, words, policy), more);
+  return h(
+    "div",
+    { class: "cn" },
+    hasDetails(cell) ? disclose : h("span", { class: "disc" }),
+    h("div", { class: "nm" }, words, policy),
+    more,
+  );
 }
 
 export function rename(view: View, id: string): void {
@@ -222,7 +269,12 @@ function nameField(view: View, id: string): HTMLElement {
 
 function total(view: View): HTMLElement {
   const { setup } = view;
-  const add = h("button", { class: "pt-btn quiet add", type: "button", "data-key": "add", "data-testid": "add" }, icon("plus"), "Add a cell");
+  const add = h(
+    "button",
+    { class: "pt-btn quiet add", type: "button", "data-key": "add", "data-testid": "add" },
+    icon("plus"),
+    "Add a cell",
+  );
   add.addEventListener("click", () => view.send({ kind: "add" }));
   const [rpv, regret] = [td("num pv"), td("num pv")];
   view.bind((plan) => {

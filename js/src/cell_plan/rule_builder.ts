@@ -20,7 +20,12 @@ export function ruleBuilder(view: View, id: string): HTMLElement {
       { class: "bl" },
       h("h3", { class: "pt-h" }, "Who is in this cell"),
       ...clauses.map((_, i) => condition(view, id, i)),
-      clauses.length === 0 && h("p", { class: "pt-help everyone" }, features.length ? "Everyone, until you add a condition." : "Everyone. Features are known once a round has been observed."),
+      clauses.length === 0 &&
+        h(
+          "p",
+          { class: "pt-help everyone" },
+          features.length ? "Everyone, until you add a condition." : "Everyone. Features are known once a round has been observed.",
+        ),
       features.length > 0 && addCondition(view, id),
       coverage(view, id),
     ),
@@ -79,9 +84,21 @@ function condition(view: View, id: string, i: number): HTMLElement {
   }
 
   const [message, describedBy] = refusal(view, name, id, () => "Leave it as it was");
-  const value = clause.kind === "threshold" ? threshold(view, id, name, now, known, describedBy, change) : levels(name, clause, known, change);
-  const gone = h("button", { class: "pt-btn quiet icon", type: "button", "aria-label": `Remove the condition on ${clause.feature}` }, icon("cross"));
-  gone.addEventListener("click", () => send(view, id, name, clausesOf(view, id).filter((_, j) => j !== i)));
+  const value =
+    clause.kind === "threshold" ? threshold(view, id, name, now, known, describedBy, change) : levels(name, clause, known, change);
+  const gone = h(
+    "button",
+    { class: "pt-btn quiet icon", type: "button", "aria-label": `Remove the condition on ${clause.feature}` },
+    icon("cross"),
+  );
+  gone.addEventListener("click", () =>
+    send(
+      view,
+      id,
+      name,
+      clausesOf(view, id).filter((_, j) => j !== i),
+    ),
+  );
   return h(
     "div",
     { class: "cond" },
@@ -122,7 +139,12 @@ function threshold(
   return h("span", { class: "thr" }, input, drawn);
 }
 
-function levels(name: string, clause: ClauseView, known: FeatureView | undefined, change: (changed: Partial<ClauseDraft>) => void): HTMLElement {
+function levels(
+  name: string,
+  clause: ClauseView,
+  known: FeatureView | undefined,
+  change: (changed: Partial<ClauseDraft>) => void,
+): HTMLElement {
   const chips = clause.levels.map((level) => {
     const remove = h("button", { type: "button", "aria-label": `Remove ${level}` }, icon("cross"));
     remove.addEventListener("click", () => change({ levels: clause.levels.filter((one) => one !== level) }));
@@ -138,7 +160,12 @@ function levels(name: string, clause: ClauseView, known: FeatureView | undefined
 }
 
 /** Visitors without a value belong only if the rule says so. */
-function orMissing(clause: ClauseView, known: FeatureView | undefined, name: string, change: (changed: Partial<ClauseDraft>) => void): Child {
+function orMissing(
+  clause: ClauseView,
+  known: FeatureView | undefined,
+  name: string,
+  change: (changed: Partial<ClauseDraft>) => void,
+): Child {
   if (!clause.includes_missing && !known?.had_missing) return null;
   const box = h("input", { type: "checkbox", checked: clause.includes_missing, "data-key": `${name}/missing` });
   box.addEventListener("change", () => change({ includes_missing: box.checked }));
@@ -146,7 +173,12 @@ function orMissing(clause: ClauseView, known: FeatureView | undefined, name: str
 }
 
 function addCondition(view: View, id: string): HTMLElement {
-  const button = h("button", { class: "pt-btn quiet addc", type: "button", "data-key": `condition/${id}` }, icon("plus"), "Add a condition");
+  const button = h(
+    "button",
+    { class: "pt-btn quiet addc", type: "button", "data-key": `condition/${id}` },
+    icon("plus"),
+    "Add a condition",
+  );
   button.addEventListener("click", () => {
     const clauses = clausesOf(view, id);
     const used = new Set(clauses.map((clause) => clause.feature));
@@ -177,7 +209,9 @@ function coverage(view: View, id: string): HTMLElement {
   view.bindCell(id, (cell) => {
     if (!cell.hypothesis) return;
     const text = coverageWords(cell.hypothesis);
-    const missing = cell.hypothesis.clauses.some((clause) => view.setup.features.find((one) => one.name === clause.feature)?.had_missing && !clause.includes_missing);
+    const missing = cell.hypothesis.clauses.some(
+      (clause) => view.setup.features.find((one) => one.name === clause.feature)?.had_missing && !clause.includes_missing,
+    );
     words.textContent = `${text}${text && missing ? " " : ""}${missing ? "Visitors without a value do not match." : ""}`;
   });
   return words;

@@ -20,7 +20,14 @@ export function slider(view: View, id: string, edit: () => void): HTMLElement {
   const root = h(
     "div",
     { class: "pt-slider stop-here", role: "slider", tabindex: -1, "data-key": `slider/${id}`, "data-testid": `slider-${id}` },
-    part("track"), floorZone, capZone, floorStop, capStop, fill, was, thumb,
+    part("track"),
+    floorZone,
+    capZone,
+    floorStop,
+    capStop,
+    fill,
+    was,
+    thumb,
   );
   // What the hand is at while Python has not answered yet.
   let held: number | null = null;

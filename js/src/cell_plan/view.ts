@@ -177,7 +177,17 @@ export function refusal(view: View, field: string, cell: string, back: () => str
 /** A text field that sends what was typed on Enter or when it is left, and takes it back on Escape. */
 export function field(
   view: View,
-  options: { name: string; label: string; cell: string; key: string; value: () => string; send: (text: string) => void; describedBy?: string; class?: string; decimal?: boolean },
+  options: {
+    name: string;
+    label: string;
+    cell: string;
+    key: string;
+    value: () => string;
+    send: (text: string) => void;
+    describedBy?: string;
+    class?: string;
+    decimal?: boolean;
+  },
 ): HTMLInputElement {
   const input = h("input", {
     class: `pt-in ${options.class ?? ""}`.trim(),

@@ -22,7 +22,12 @@ export function calibration(state: CockpitView): HTMLElement {
       "section",
       { class: "pt-sec", "aria-label": "Calibration" },
       h("p", { class: "pt-meta" }, "Calibration"),
-      h("p", { class: "pt-big kbig" }, statusIcon(state.is_calibrated ? "ok" : "warn", 18), state.is_calibrated ? "Recalibrated" : "Not calibrated"),
+      h(
+        "p",
+        { class: "pt-big kbig" },
+        statusIcon(state.is_calibrated ? "ok" : "warn", 18),
+        state.is_calibrated ? "Recalibrated" : "Not calibrated",
+      ),
       h("p", { class: "ktext" }, words),
       h("p", { class: "ktext soft" }, `Every table of this experiment carries the label: ${state.label}.`, more && " ", more),
     ),
@@ -40,7 +45,14 @@ function coverage(rows: readonly CoverageView[]): HTMLElement {
       table(
         "cover",
         "Coverage of the calibration artifact",
-        [{ head: "Quantity", class: "c1" }, { head: "Claimed", class: "num c2" }, { head: h("span", { class: "vh" }, "Drawn coverage"), class: "g c3" }, { head: "Before", class: "num c4" }, { head: "After", class: "num c5" }, { head: "Intervals", class: "num c6" }],
+        [
+          { head: "Quantity", class: "c1" },
+          { head: "Claimed", class: "num c2" },
+          { head: h("span", { class: "vh" }, "Drawn coverage"), class: "g c3" },
+          { head: "Before", class: "num c4" },
+          { head: "After", class: "num c5" },
+          { head: "Intervals", class: "num c6" },
+        ],
         rows.map((row) => ({
           cells: [
             [h("span", { class: "pt-name" }, row.quantity), h("span", { class: "sub" }, row.artifact)],

@@ -9,10 +9,40 @@ const ARM = { name: EVIL, slot: 1 };
 
 function state(changes: Partial<CockpitView> = {}): CockpitView {
   return {
-    title: EVIL, currency: "$", level: 0.8, label: "uncalibrated", is_calibrated: false, converged: true, finished: 2, shown: 2, n_rounds: 3, next_visitors: 4000,
-    own_plan: false, fitting: false, busy: "", problem: "", frames: null, n_segments: 4,
-    rounds: [1, 2].map((number) => ({ number, n_visitors: 1000, n_cumulative: 1000 * number, cells: ["control 5%"], arm: ARM, lift: { mean: 0.2, low: 0.1, high: 0.3 }, n_segments: 4, verdict: "SHIP" as const, verdict_arm: EVIL, is_calibrated: false, converged: true, policy_accuracy: 0.6, oracle_gap: 0.1 })),
-    coverage: [], call: "exp.lab()", ...changes,
+    title: EVIL,
+    currency: "$",
+    level: 0.8,
+    label: "uncalibrated",
+    is_calibrated: false,
+    converged: true,
+    finished: 2,
+    shown: 2,
+    n_rounds: 3,
+    next_visitors: 4000,
+    own_plan: false,
+    fitting: false,
+    busy: "",
+    problem: "",
+    frames: null,
+    n_segments: 4,
+    rounds: [1, 2].map((number) => ({
+      number,
+      n_visitors: 1000,
+      n_cumulative: 1000 * number,
+      cells: ["control 5%"],
+      arm: ARM,
+      lift: { mean: 0.2, low: 0.1, high: 0.3 },
+      n_segments: 4,
+      verdict: "SHIP" as const,
+      verdict_arm: EVIL,
+      is_calibrated: false,
+      converged: true,
+      policy_accuracy: 0.6,
+      oracle_gap: 0.1,
+    })),
+    coverage: [],
+    call: "exp.lab()",
+    ...changes,
   };
 }
 
@@ -29,7 +59,15 @@ beforeEach(() => {
 const host: Host = { getWidget: (reference) => Promise.resolve({ render: ({ el: box }) => box.append(`[${reference}]`) }) };
 
 function shown(changes: Partial<CockpitTraits> = {}, given: Host | null = host): FakeModel<CockpitTraits> {
-  const model = new FakeModel<CockpitTraits>({ state: state(), tab: "round", fit: null, round: "anywidget:r", plan: null, segments: "anywidget:s", ...changes });
+  const model = new FakeModel<CockpitTraits>({
+    state: state(),
+    tab: "round",
+    fit: null,
+    round: "anywidget:r",
+    plan: null,
+    segments: "anywidget:s",
+    ...changes,
+  });
   widget.render({ model, el, signal: gone.signal, ...(given ? { host: given } : {}) });
   return model;
 }
@@ -108,7 +146,12 @@ describe("the cockpit", () => {
   it("shows the coverage of an artifact, and says so where there is none", () => {
     const model = shown({ tab: "calibration" });
     expect(el.textContent).toContain("Not calibrated");
-    model.arrive({ state: state({ is_calibrated: true, coverage: [{ artifact: "shop", quantity: "segment lift", level: 0.8, n_intervals: 900, before: 0.71, after: 0.8, error: 0.01 }] }) });
+    model.arrive({
+      state: state({
+        is_calibrated: true,
+        coverage: [{ artifact: "shop", quantity: "segment lift", level: 0.8, n_intervals: 900, before: 0.71, after: 0.8, error: 0.01 }],
+      }),
+    });
     expect(find("panel-calibration").textContent).toContain("71.0%");
   });
 

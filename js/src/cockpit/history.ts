@@ -11,7 +11,12 @@ import { type Row, stacked, table } from "../shared/table";
 
 export function history(state: CockpitView): HTMLElement {
   if (state.rounds.length === 0) {
-    return h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "No history yet"), h("p", {}, "Each finished round becomes a row here: what was served, what it says, and what was decided."));
+    return h(
+      "div",
+      { class: "pt-empty" },
+      h("h3", { class: "pt-h" }, "No history yet"),
+      h("p", {}, "Each finished round becomes a row here: what was served, what it says, and what was decided."),
+    );
   }
   const ends = state.rounds.flatMap(({ lift }) => (lift ? [lift.low, lift.high] : []));
   const scale = scaleOver([0, ...ends], 3);
@@ -28,10 +33,24 @@ export function history(state: CockpitView): HTMLElement {
         [open, !was.converged && h("span", { class: "sub" }, "unconverged")],
         stacked(f.count(was.n_visitors), `${f.count(was.n_cumulative)} in all`, false),
         [h("span", { class: "cellmix" }, was.cells.join(", "))],
-        [glyph({ arm: was.arm, scale, zero: true, interval: was.lift, calibrated: was.is_calibrated, label: f.labelled(`Round ${was.number}: ${was.arm.name} ${mean} ${bounds}`, was) })],
+        [
+          glyph({
+            arm: was.arm,
+            scale,
+            zero: true,
+            interval: was.lift,
+            calibrated: was.is_calibrated,
+            label: f.labelled(`Round ${was.number}: ${was.arm.name} ${mean} ${bounds}`, was),
+          }),
+        ],
         stacked(mean, bounds),
         [f.count(was.n_segments)],
-        ...(truth ? [[was.policy_accuracy === null ? f.UNKNOWN : f.share(was.policy_accuracy, 1)], [was.oracle_gap === null ? f.UNKNOWN : f.money(was.oracle_gap, state.currency, 3)]] : []),
+        ...(truth
+          ? [
+              [was.policy_accuracy === null ? f.UNKNOWN : f.share(was.policy_accuracy, 1)],
+              [was.oracle_gap === null ? f.UNKNOWN : f.money(was.oracle_gap, state.currency, 3)],
+            ]
+          : []),
         [`${VERDICT[was.verdict]} ${was.verdict_arm}`],
       ],
     };
@@ -69,8 +88,18 @@ export function history(state: CockpitView): HTMLElement {
           { head: "Segments", class: "num c6" },
           ...(truth
             ? [
-                { head: definition("Accuracy", "Share of visitors whom the policy gives their best arm, against the planted truth.", "truth"), class: "num c7" },
-                { head: definition("Oracle gap", "What the policy loses per visitor against knowing everyone's best arm.", "truth"), class: "num c8" },
+                {
+                  head: definition(
+                    "Accuracy",
+                    "Share of visitors whom the policy gives their best arm, against the planted truth.",
+                    "truth",
+                  ),
+                  class: "num c7",
+                },
+                {
+                  head: definition("Oracle gap", "What the policy loses per visitor against knowing everyone's best arm.", "truth"),
+                  class: "num c8",
+                },
               ]
             : []),
           { head: "Decision", class: "c9" },
@@ -78,6 +107,7 @@ export function history(state: CockpitView): HTMLElement {
         rows,
       ),
     ),
-    truth && h("p", { class: "pt-help foot" }, "Accuracy and oracle gap compare with the simulated truth. They are not shown for real data."),
+    truth &&
+      h("p", { class: "pt-help foot" }, "Accuracy and oracle gap compare with the simulated truth. They are not shown for real data."),
   );
 }

@@ -29,9 +29,20 @@ class CockpitWidget {
   readonly #notes = h("div");
   readonly #fit = h("div", { class: "kfit" });
   readonly #tabs = h("div", { class: "pt-tabs", role: "tablist", "aria-label": "Cockpit" });
-  readonly #panels = new Map<Tab, HTMLElement>(TABS.map((tab) => [tab, h("div", { class: "panel", role: "tabpanel", tabindex: -1, "data-testid": `panel-${tab}` })]));
+  readonly #panels = new Map<Tab, HTMLElement>(
+    TABS.map((tab) => [tab, h("div", { class: "panel", role: "tabpanel", tabindex: -1, "data-testid": `panel-${tab}` })]),
+  );
   readonly #live = h("div", { class: "vh", role: "status", "aria-live": "polite" });
-  readonly root = h("article", { class: "pt pt-card pt-cockpit", "data-testid": "cockpit" }, this.#head, this.#tabs, this.#notes, this.#fit, ...this.#panels.values(), this.#live);
+  readonly root = h(
+    "article",
+    { class: "pt pt-card pt-cockpit", "data-testid": "cockpit" },
+    this.#head,
+    this.#tabs,
+    this.#notes,
+    this.#fit,
+    ...this.#panels.values(),
+    this.#live,
+  );
   readonly #id = `pt-cockpit-${Math.random().toString(36).slice(2)}`;
 
   constructor(model: Model<CockpitTraits>, host: Host | undefined, signal: AbortSignal, cleanup: Cleanup) {
@@ -95,13 +106,19 @@ class CockpitWidget {
     const waits = state.fitting || state.busy !== "";
     const next = state.finished + 1;
     const actions: HTMLElement[] = [];
-    if (this.#model.get("tab") !== "plan") actions.push(act(state.finished > 0 ? "Review the plan" : "See the plan", "", "review", () => this.#choose("plan")));
+    if (this.#model.get("tab") !== "plan")
+      actions.push(act(state.finished > 0 ? "Review the plan" : "See the plan", "", "review", () => this.#choose("plan")));
     if (state.frames === null) {
       const run = act(`Run round ${next}`, "primary", "run", () => this.#ask({ kind: "run" }));
       setWaiting(run, waits);
       actions.push(run);
     } else {
-      const choice = h("select", { class: "pt-in frames", "aria-label": `Data frame with the visitors of round ${next}`, "data-testid": "frame" }, ...state.frames.map((name) => h("option", { value: name }, name)), state.frames.length === 0 && h("option", { value: "", disabled: true, selected: true }, "no data frame yet"));
+      const choice = h(
+        "select",
+        { class: "pt-in frames", "aria-label": `Data frame with the visitors of round ${next}`, "data-testid": "frame" },
+        ...state.frames.map((name) => h("option", { value: name }, name)),
+        state.frames.length === 0 && h("option", { value: "", disabled: true, selected: true }, "no data frame yet"),
+      );
       // New frames are made in cells all the time: the list is as of this moment.
       choice.addEventListener("focus", () => this.#model.send({ kind: "look" }), { once: true });
       const observe = act(`Observe round ${next}`, "primary", "observe", () => this.#ask({ kind: "observe", frame: choice.value }));
@@ -114,7 +131,11 @@ class CockpitWidget {
   #drawTabs(state: CockpitView): void {
     const word: Record<Tab, Child[]> = {
       round: [state.shown === null ? "Round" : `Round ${state.shown}`],
-      plan: ["Plan", state.next_visitors !== null && h("span", { class: "at" }, ` for round ${state.finished + 1}`), state.own_plan && h("span", { class: "dot", role: "img", "aria-label": "your own plan" })],
+      plan: [
+        "Plan",
+        state.next_visitors !== null && h("span", { class: "at" }, ` for round ${state.finished + 1}`),
+        state.own_plan && h("span", { class: "dot", role: "img", "aria-label": "your own plan" }),
+      ],
       segments: ["Segments", state.finished > 0 && h("span", { class: "pt-count" }, state.n_segments)],
       calibration: ["Calibration", !state.is_calibrated && statusIcon("warn", 13)],
       history: ["History", h("span", { class: "pt-count" }, state.finished)],
@@ -125,7 +146,17 @@ class CockpitWidget {
       ...TABS.map((tab) => {
         const made = h(
           "button",
-          { type: "button", class: "pt-tab", role: "tab", id: `${this.#id}-${tab}`, "aria-selected": String(tab === now), "aria-controls": `${this.#id}-${tab}-panel`, tabindex: tab === now ? 0 : -1, "data-tab": tab, "data-testid": `tab-${tab}` },
+          {
+            type: "button",
+            class: "pt-tab",
+            role: "tab",
+            id: `${this.#id}-${tab}`,
+            "aria-selected": String(tab === now),
+            "aria-controls": `${this.#id}-${tab}-panel`,
+            tabindex: tab === now ? 0 : -1,
+            "data-tab": tab,
+            "data-testid": `tab-${tab}`,
+          },
           ...word[tab],
         );
         made.addEventListener("click", () => this.#choose(tab));
@@ -139,7 +170,11 @@ class CockpitWidget {
     const notes: HTMLElement[] = [];
     if (this.#lostAt !== null) {
       const at = this.#lostAt.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-      const lost = note("bad", "This view has lost its kernel.", `What you see was true at ${at}. Saved rounds are in the experiment's folder. Open the experiment in a kernel and run this line.`);
+      const lost = note(
+        "bad",
+        "This view has lost its kernel.",
+        `What you see was true at ${at}. Saved rounds are in the experiment's folder. Open the experiment in a kernel and run this line.`,
+      );
       lost.append(h("code", { class: "pt-code" }, state.call));
       notes.push(lost);
     }
@@ -168,7 +203,15 @@ class CockpitWidget {
       }
       this.#mounted.delete(tab);
       if (tab === "calibration") panel.replaceChildren(calibration(state));
-      else if (tab === "plan") panel.replaceChildren(h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "Working out the preview"), h("p", {}, "What each cell is expected to do is read off the latest round.")));
+      else if (tab === "plan")
+        panel.replaceChildren(
+          h(
+            "div",
+            { class: "pt-empty" },
+            h("h3", { class: "pt-h" }, "Working out the preview"),
+            h("p", {}, "What each cell is expected to do is read off the latest round."),
+          ),
+        );
       else if (tab === "segments" && state.finished > 0) panel.replaceChildren();
       else if (tab === "history") panel.replaceChildren(history(state));
       else panel.replaceChildren(this.#empty(state));
@@ -177,11 +220,24 @@ class CockpitWidget {
 
   #empty(state: CockpitView): HTMLElement {
     if (state.fitting || state.busy) {
-      return h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "The first round is on its way"), h("p", {}, "What it finds will stand here: the decision, the cells, arms and segments."));
+      return h(
+        "div",
+        { class: "pt-empty" },
+        h("h3", { class: "pt-h" }, "The first round is on its way"),
+        h("p", {}, "What it finds will stand here: the decision, the cells, arms and segments."),
+      );
     }
     const size = state.next_visitors === null ? "" : ` of ${f.count(state.next_visitors)} visitors`;
-    const how = state.frames === null ? "Run it from here, or with next(exp)." : "Hand out the plan, bring the visitors back as a data frame, and observe it from here.";
-    return h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "No round has run yet"), h("p", {}, `Round 1${size} splits them between Control and Explore. ${how}`));
+    const how =
+      state.frames === null
+        ? "Run it from here, or with next(exp)."
+        : "Hand out the plan, bring the visitors back as a data frame, and observe it from here.";
+    return h(
+      "div",
+      { class: "pt-empty" },
+      h("h3", { class: "pt-h" }, "No round has run yet"),
+      h("p", {}, `Round 1${size} splits them between Control and Explore. ${how}`),
+    );
   }
 
   /** Place a widget once; another reference takes its place. */
@@ -195,7 +251,13 @@ class CockpitWidget {
     this.#mounted.set(where, reference);
     const box = h("div");
     if (!this.#host) {
-      el.replaceChildren(note("warn", "This notebook cannot place widgets in one another.", "Use exp.dashboard(), exp.tree() and next(exp) in cells of their own."));
+      el.replaceChildren(
+        note(
+          "warn",
+          "This notebook cannot place widgets in one another.",
+          "Use exp.dashboard(), exp.tree() and next(exp) in cells of their own.",
+        ),
+      );
       return;
     }
     el.replaceChildren(box);
@@ -236,7 +298,12 @@ class CockpitWidget {
 
   #key(event: KeyboardEvent): void {
     const at = TABS.indexOf(this.#model.get("tab"));
-    const moves: Record<string, number> = { ArrowRight: (at + 1) % TABS.length, ArrowLeft: (at + TABS.length - 1) % TABS.length, Home: 0, End: TABS.length - 1 };
+    const moves: Record<string, number> = {
+      ArrowRight: (at + 1) % TABS.length,
+      ArrowLeft: (at + TABS.length - 1) % TABS.length,
+      Home: 0,
+      End: TABS.length - 1,
+    };
     const to = moves[event.key];
     if (to === undefined) return;
     event.preventDefault();

@@ -45,7 +45,13 @@ describe("weights", () => {
 
 describe("the list", () => {
   it("shows totals and the document's columns", async () => {
-    const c = open(pageOf(summary({ split_alarm: true }), summary({ id: "b", name: "Nudge", status: "draft", type: "bandit", bandit_enabled: true }), summary({ id: "c", status: "stopped", winner: "2 hours" })));
+    const c = open(
+      pageOf(
+        summary({ split_alarm: true }),
+        summary({ id: "b", name: "Nudge", status: "draft", type: "bandit", bandit_enabled: true }),
+        summary({ id: "c", status: "stopped", winner: "2 hours" }),
+      ),
+    );
     await c.settle();
     expect(c.test("total-total").textContent).toContain("1 draft, 1 running, 1 stopped");
     expect(c.test("total-winners").textContent).toContain("1");
@@ -178,7 +184,21 @@ describe("the drawer", () => {
     await c.settle();
     expect(c.test("srm").textContent).toContain("Seen 60.0 / 40.0 against a planned 50.0 / 50.0");
     const text = c.test("drawer").textContent!;
-    for (const words of ["Thompson sampling", "No winner yet", "50.0%", "1092", "240of 4,000", "6.00%[5.50, 6.50]", "+20.0%", "[−5.0, +45.0]", "1.25", "p = 0.29", "decide at 3.0", "Don't decide yet", "CUPED: Not applied"]) {
+    for (const words of [
+      "Thompson sampling",
+      "No winner yet",
+      "50.0%",
+      "1092",
+      "240of 4,000",
+      "6.00%[5.50, 6.50]",
+      "+20.0%",
+      "[−5.0, +45.0]",
+      "1.25",
+      "p = 0.29",
+      "decide at 3.0",
+      "Don't decide yet",
+      "CUPED: Not applied",
+    ]) {
       expect(text).toContain(words);
     }
     expect([...c.test("drawer").querySelectorAll("tr")].some((r) => r.textContent === "control50.0%1092")).toBe(true);
@@ -208,7 +228,17 @@ describe("the drawer", () => {
 
   it("says how to go on with an adaptive experiment", async () => {
     const one = summary({ type: "adaptive", name: 'the "promo"', n_rounds: 1 });
-    const round = { number: 1, n_visitors: 2000, verdict: "CONTINUE", treatment: "promo", lift: 0.2, lift_low: -0.1, lift_high: 0.5, label: "uncalibrated", finished_at: one.created_at };
+    const round = {
+      number: 1,
+      n_visitors: 2000,
+      verdict: "CONTINUE",
+      treatment: "promo",
+      lift: 0.2,
+      lift_low: -0.1,
+      lift_high: 0.5,
+      label: "uncalibrated",
+      finished_at: one.created_at,
+    };
     const c = open(pageOf(one));
     c.answers.set(`GET /experiments/${one.id}`, [200, detailOf(one, { rounds: [round] })]);
     await c.settle();

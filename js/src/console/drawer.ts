@@ -24,14 +24,22 @@ const ALPHA = "Successes + 1: the first parameter of the Beta posterior that Tho
 const BETA = "Failures + 1: the second parameter of the Beta posterior.";
 
 function section(title: string, meta: string, ...content: Child[]): HTMLElement {
-  return h("section", { class: "ds", "aria-label": title }, h("div", { class: "pt-sec-head" }, h("h4", { class: "pt-h" }, title), h("span", { class: "pt-meta" }, meta)), ...content);
+  return h(
+    "section",
+    { class: "ds", "aria-label": title },
+    h("div", { class: "pt-sec-head" }, h("h4", { class: "pt-h" }, title), h("span", { class: "pt-meta" }, meta)),
+    ...content,
+  );
 }
 
 function head(one: ExperimentDetail, actions: DrawerActions): HTMLElement {
   const close = button([icon("cross")], "quiet icon", "close", actions.close);
   close.setAttribute("aria-label", "Close");
   const mode = modeWords({ type: one.type, n_rounds: one.rounds.length });
-  const launched = one.status === "draft" ? `Made ${moment(one.created_at)} by ${one.created_by}` : `Launched ${moment(one.launched_at ?? one.created_at)}${one.stopped_at ? `, stopped ${moment(one.stopped_at)}` : ""}`;
+  const launched =
+    one.status === "draft"
+      ? `Made ${moment(one.created_at)} by ${one.created_by}`
+      : `Launched ${moment(one.launched_at ?? one.created_at)}${one.stopped_at ? `, stopped ${moment(one.stopped_at)}` : ""}`;
   return h(
     "div",
     { class: "dh" },
@@ -41,7 +49,9 @@ function head(one: ExperimentDetail, actions: DrawerActions): HTMLElement {
       { class: "pt-row" },
       statusChip(one.status),
       mode !== null && h("span", { class: "pt-chip" }, mode),
-      one.winner !== null ? chip(`Winner: ${one.winner}`, "ok") : one.type !== "adaptive" && h("span", { class: "pt-chip" }, "No winner yet"),
+      one.winner !== null
+        ? chip(`Winner: ${one.winner}`, "ok")
+        : one.type !== "adaptive" && h("span", { class: "pt-chip" }, "No winner yet"),
     ),
     one.hypothesis && h("p", { class: "soft hyp" }, one.hypothesis),
     h("p", { class: "pt-meta" }, launched),
@@ -66,7 +76,11 @@ function variants(one: ExperimentDetail): HTMLElement {
   const rows = one.variants.map((v, i) => ({
     class: v.is_winner ? "win" : "",
     cells: [
-      [armName(armRef(v.name, i), h("span", { class: "wrap" }, v.name)), ...(v.is_winner ? [chip("Winner", "ok")] : []), ...(v.note ? [h("span", { class: "sub ind" }, v.note)] : [])],
+      [
+        armName(armRef(v.name, i), h("span", { class: "wrap" }, v.name)),
+        ...(v.is_winner ? [chip("Winner", "ok")] : []),
+        ...(v.note ? [h("span", { class: "sub ind" }, v.note)] : []),
+      ],
       [f.share(v.traffic_weight, 1)],
       [f.count(v.alpha)],
       [f.count(v.beta)],
@@ -76,7 +90,17 @@ function variants(one: ExperimentDetail): HTMLElement {
   return section(
     "Variants",
     one.status === "draft" ? "before the launch" : meta,
-    table("vt", "Variants", [{ head: "Variant" }, { head: "Weight", class: "num w1" }, { head: definition("α", ALPHA), class: "num w1" }, { head: definition("β", BETA), class: "num w1" }], rows),
+    table(
+      "vt",
+      "Variants",
+      [
+        { head: "Variant" },
+        { head: "Weight", class: "num w1" },
+        { head: definition("α", ALPHA), class: "num w1" },
+        { head: definition("β", BETA), class: "num w1" },
+      ],
+      rows,
+    ),
   );
 }
 
@@ -95,7 +119,15 @@ function rates(one: ExperimentDetail, result: ResultView): HTMLElement {
       cells: [
         [armName(armRef(v.name, i), h("span", { class: "wrap" }, v.name))],
         [f.count(v.conversions), h("span", { class: "sub" }, `of ${f.count(v.exposures)}`)],
-        [glyph({ arm: armRef(v.name, i), scale, interval, calibrated: true, label: `${v.name} ${known ? `${text(v.mean!)} ${range}` : "no visitors"}` })],
+        [
+          glyph({
+            arm: armRef(v.name, i),
+            scale,
+            interval,
+            calibrated: true,
+            label: `${v.name} ${known ? `${text(v.mean!)} ${range}` : "no visitors"}`,
+          }),
+        ],
         known ? [h("span", { class: "main" }, text(v.mean!)), h("span", { class: "sub" }, range)] : [f.UNKNOWN],
       ] as Child[][],
     };
@@ -107,7 +139,12 @@ function rates(one: ExperimentDetail, result: ResultView): HTMLElement {
     table(
       "vt r2",
       "Outcome of each variant",
-      [{ head: "Variant" }, { head: "Conversions", class: "num w2" }, { head: h("span", { class: "vh" }, "Drawn interval"), class: "g", axis: axis(scale, amountTick) }, { head: share ? "Rate" : "Mean", class: "num w3" }],
+      [
+        { head: "Variant" },
+        { head: "Conversions", class: "num w2" },
+        { head: h("span", { class: "vh" }, "Drawn interval"), class: "g", axis: axis(scale, amountTick) },
+        { head: share ? "Rate" : "Mean", class: "num w3" },
+      ],
       rows,
     ),
   );
@@ -126,9 +163,18 @@ function ratio(value: number, limit: number): Child[] {
     s("line", { class: "stem", x1: x(0), x2: x(value), y1: "50%", y2: "50%" }),
     s("circle", { class: "pt-m", cx: x(value), cy: "50%", r: 4.5 }),
   );
-  const text = (at: number, words: string, anchor = "middle") => s("text", { class: "pt-tick", x: x(at), y: 11, "text-anchor": anchor }, words);
+  const text = (at: number, words: string, anchor = "middle") =>
+    s("text", { class: "pt-tick", x: x(at), y: 11, "text-anchor": anchor }, words);
   const over = scale.at(limit) > 70 ? "end" : "middle";
-  return [drawn, s("svg", { class: "pt-g box", height: 14, "aria-hidden": "true" }, ...ticks.filter((t) => over === "middle" || scale.at(t) < 52).map((tick) => text(tick, f.plain(tick, scale.digits))), text(limit, `decide at ${f.plain(limit, 1)}`, over))];
+  return [
+    drawn,
+    s(
+      "svg",
+      { class: "pt-g box", height: 14, "aria-hidden": "true" },
+      ...ticks.filter((t) => over === "middle" || scale.at(t) < 52).map((tick) => text(tick, f.plain(tick, scale.digits))),
+      text(limit, `decide at ${f.plain(limit, 1)}`, over),
+    ),
+  ];
 }
 
 function test(name: string, small: string, drawn: Child[], value: string, under: string): HTMLElement {
@@ -151,7 +197,16 @@ function comparison(one: ExperimentDetail, analysis: AnalysisView, c: Comparison
     const scale = scaleOver([0, shown.low, shown.high], 2);
     const label = `relative lift ${f.signedShare(c.lift)} ${f.signedRange(shown, 1)}`;
     tests.push(
-      test("Relative lift", `${level}, valid at any time`, [glyph({ arm: armRef(c.name, slot), scale, zero: true, interval: shown, calibrated: true, label, height: 20 }), axis(scale, (sc, tick) => tick === 0 ? f.percent(0, 0) : f.signedPercent(tick, sc.digits), true)], f.signedShare(c.lift), f.signedRange(shown, 1)),
+      test(
+        "Relative lift",
+        `${level}, valid at any time`,
+        [
+          glyph({ arm: armRef(c.name, slot), scale, zero: true, interval: shown, calibrated: true, label, height: 20 }),
+          axis(scale, (sc, tick) => (tick === 0 ? f.percent(0, 0) : f.signedPercent(tick, sc.digits)), true),
+        ],
+        f.signedShare(c.lift),
+        f.signedRange(shown, 1),
+      ),
     );
   } else {
     tests.push(test("Relative lift", "no interval yet", [], c.lift === null ? f.UNKNOWN : f.signedShare(c.lift), ""));
@@ -163,14 +218,27 @@ function comparison(one: ExperimentDetail, analysis: AnalysisView, c: Comparison
       ? test("mSPRT log-LR", "from 100 visitors and 10 conversions each", [], f.UNKNOWN, "")
       : test("mSPRT log-LR", "valid at any time", ratio(c.log_lr, result.log_lr_limit), f.plain(c.log_lr, 2), always + holm),
   );
-  const end = one.planned_visitors === null ? "valid only at a planned end; none was set" : `valid only at the planned end, ${f.count(one.planned_visitors)} visitors`;
+  const end =
+    one.planned_visitors === null
+      ? "valid only at a planned end; none was set"
+      : `valid only at the planned end, ${f.count(one.planned_visitors)} visitors`;
   tests.push(
     c.p_classical === null
       ? test("Classical p", one.type === "bandit" ? "not valid while weights change" : end, [], f.UNKNOWN, "")
-      : test("Classical p", end, [], shortPValue(c.p_classical), several && c.p_classical_holm !== null ? `Holm ${shortPValue(c.p_classical_holm)}` : ""),
+      : test(
+          "Classical p",
+          end,
+          [],
+          shortPValue(c.p_classical),
+          several && c.p_classical_holm !== null ? `Holm ${shortPValue(c.p_classical_holm)}` : "",
+        ),
   );
   const control = one.variants[0]?.name ?? "control";
-  return section(`${c.name} against ${control}`, "", h("div", { class: `tests ${armClass(armRef(c.name, slot))}`, "data-testid": "tests" }, ...tests));
+  return section(
+    `${c.name} against ${control}`,
+    "",
+    h("div", { class: `tests ${armClass(armRef(c.name, slot))}`, "data-testid": "tests" }, ...tests),
+  );
 }
 
 function recommendation(analysis: AnalysisView): HTMLElement {
@@ -187,38 +255,91 @@ function recommendation(analysis: AnalysisView): HTMLElement {
 
 function adaptive(one: ExperimentDetail): HTMLElement[] {
   const rows = one.rounds.map((r) => ({
-    cells: [[String(r.number)], [f.count(r.n_visitors)], [h("span", { class: "main" }, `${r.verdict} ${r.treatment}`), h("span", { class: "sub" }, r.label)], [h("span", { class: "main" }, f.signed(r.lift, 3)), h("span", { class: "sub" }, f.signedRange({ mean: 0, low: r.lift_low, high: r.lift_high }, 3))]] as Child[][],
+    cells: [
+      [String(r.number)],
+      [f.count(r.n_visitors)],
+      [h("span", { class: "main" }, `${r.verdict} ${r.treatment}`), h("span", { class: "sub" }, r.label)],
+      [
+        h("span", { class: "main" }, f.signed(r.lift, 3)),
+        h("span", { class: "sub" }, f.signedRange({ mean: 0, low: r.lift_low, high: r.lift_high }, 3)),
+      ],
+    ] as Child[][],
   }));
   const code = `exp = pt.open(${JSON.stringify(one.name)})`;
   return [
     rows.length
-      ? section("Rounds", "lift in revenue per visitor", table("vt", "Rounds", [{ head: "Round" }, { head: "Visitors", class: "num" }, { head: "Verdict" }, { head: "Lift, 80% interval", class: "num" }], rows))
+      ? section(
+          "Rounds",
+          "lift in revenue per visitor",
+          table(
+            "vt",
+            "Rounds",
+            [{ head: "Round" }, { head: "Visitors", class: "num" }, { head: "Verdict" }, { head: "Lift, 80% interval", class: "num" }],
+            rows,
+          ),
+        )
       : section("Rounds", "", h("p", { class: "soft fs" }, "No round is finished yet.")),
     section("Go on in a notebook", "rounds are run there", h("pre", { class: "pt-code", "data-testid": "open-code" }, code)),
   ];
 }
 
 function periods(history: WeightHistoryView, one: ExperimentDetail): HTMLElement {
-  const rows = [...history.periods].reverse().slice(0, 50).map((p) => ({ cells: [[moment(p.since)], ...one.variants.map((v): Child[] => [f.share(p.weights[v.name] ?? 0, 1)])] as Child[][] }));
-  return section("Weight history", `${f.count(history.periods.length)} ${history.periods.length === 1 ? "period" : "periods"}, newest first`, h("div", { class: "scroll" }, table("vt", "Weight history", [{ head: "Since" }, ...one.variants.map((v) => ({ head: v.name, class: "num" }))], rows)));
+  const rows = [...history.periods]
+    .reverse()
+    .slice(0, 50)
+    .map((p) => ({ cells: [[moment(p.since)], ...one.variants.map((v): Child[] => [f.share(p.weights[v.name] ?? 0, 1)])] as Child[][] }));
+  return section(
+    "Weight history",
+    `${f.count(history.periods.length)} ${history.periods.length === 1 ? "period" : "periods"}, newest first`,
+    h(
+      "div",
+      { class: "scroll" },
+      table("vt", "Weight history", [{ head: "Since" }, ...one.variants.map((v) => ({ head: v.name, class: "num" }))], rows),
+    ),
+  );
 }
 
-export function drawer(one: ExperimentDetail, history: WeightHistoryView | null, message: string, busy: boolean, actions: DrawerActions): HTMLElement {
+export function drawer(
+  one: ExperimentDetail,
+  history: WeightHistoryView | null,
+  message: string,
+  busy: boolean,
+  actions: DrawerActions,
+): HTMLElement {
   const analysis = one.analysis;
   const isAdaptive = one.type === "adaptive";
   const body: Child[] = isAdaptive ? adaptive(one) : [variants(one)];
   if (analysis !== null) {
-    body.push(rates(one, analysis.result), ...analysis.result.comparisons.map((c, i) => comparison(one, analysis, c, i + 1)), recommendation(analysis));
+    body.push(
+      rates(one, analysis.result),
+      ...analysis.result.comparisons.map((c, i) => comparison(one, analysis, c, i + 1)),
+      recommendation(analysis),
+    );
   } else if (!isAdaptive && one.status !== "draft") {
-    body.push(h("section", { class: "ds" }, h("p", { class: "soft fs" }, "Not analysed yet. Looking is free: the sequential test is valid at any time.")));
+    body.push(
+      h(
+        "section",
+        { class: "ds" },
+        h("p", { class: "soft fs" }, "Not analysed yet. Looking is free: the sequential test is valid at any time."),
+      ),
+    );
   }
   if (history !== null) body.push(periods(history, one));
   const footer: Child[] = [];
   if (one.status === "draft" && !isAdaptive) {
-    footer.push(button(["Launch"], "primary", "d-launch", actions.launch, busy), button(["Edit"], "", "d-edit", actions.edit, busy), h("span", { class: "pt-push" }), button(["Delete"], "danger", "d-delete", actions.remove, busy));
+    footer.push(
+      button(["Launch"], "primary", "d-launch", actions.launch, busy),
+      button(["Edit"], "", "d-edit", actions.edit, busy),
+      h("span", { class: "pt-push" }),
+      button(["Delete"], "danger", "d-delete", actions.remove, busy),
+    );
   } else if (!isAdaptive) {
-    footer.push(button([busy ? "Analyzing" : "Analyze"], "primary", "d-analyze", actions.analyze, busy), button(["Weight history"], "", "d-history", actions.history));
-    if (one.status === "running") footer.push(h("span", { class: "pt-push" }), button([icon("square"), "Stop"], "danger", "d-stop", actions.stop, busy));
+    footer.push(
+      button([busy ? "Analyzing" : "Analyze"], "primary", "d-analyze", actions.analyze, busy),
+      button(["Weight history"], "", "d-history", actions.history),
+    );
+    if (one.status === "running")
+      footer.push(h("span", { class: "pt-push" }), button([icon("square"), "Stop"], "danger", "d-stop", actions.stop, busy));
   }
   return h(
     "aside",

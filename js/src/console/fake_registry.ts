@@ -152,7 +152,9 @@ export class FakeRegistry {
   }
 
   button(words: string): HTMLButtonElement {
-    const found = [...this.el.querySelectorAll("button")].find((b) => b.textContent?.trim() === words || b.getAttribute("aria-label") === words);
+    const found = [...this.el.querySelectorAll("button")].find(
+      (b) => b.textContent?.trim() === words || b.getAttribute("aria-label") === words,
+    );
     if (found === undefined) throw new Error(`no button ${words}`);
     return found;
   }

@@ -32,7 +32,13 @@ interface VariantFields {
 }
 
 function withLabel(label: string, field: HTMLElement, help?: string): HTMLElement {
-  return h("label", { class: "pt-field" }, h("span", { class: "pt-label" }, label), field, ...(help ? [h("span", { class: "pt-help" }, help)] : []));
+  return h(
+    "label",
+    { class: "pt-field" },
+    h("span", { class: "pt-label" }, label),
+    field,
+    ...(help ? [h("span", { class: "pt-help" }, help)] : []),
+  );
 }
 
 function input(value: string, attributes: Record<string, string | number> = {}): HTMLInputElement {
@@ -61,7 +67,12 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
   const name = input(start?.name ?? "", { maxlength: 200, "data-testid": "name" });
   const hypothesis = h("textarea", { class: "pt-in", rows: 2, maxlength: 10000, "data-testid": "hypothesis" });
   hypothesis.value = start?.hypothesis ?? "";
-  const metric = h("select", { class: "pt-in" }, h("option", { value: "conversion" }, "Conversion"), h("option", { value: "revenue" }, "Revenue per visitor"));
+  const metric = h(
+    "select",
+    { class: "pt-in" },
+    h("option", { value: "conversion" }, "Conversion"),
+    h("option", { value: "revenue" }, "Revenue per visitor"),
+  );
   metric.value = start?.metric ?? "conversion";
   const planned = input(start?.planned_visitors?.toString() ?? "", { inputmode: "numeric", placeholder: "no planned end" });
   const baseline = input("", { inputmode: "decimal", placeholder: "for example 5", "data-testid": "baseline" });
@@ -96,7 +107,9 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
 
   function drawBandit(): void {
     toggle.setAttribute("aria-checked", String(bandit));
-    banditHelp.textContent = bandit ? `Weights move towards better variants. Control and every other one keep ${f.share(start?.floor ?? 0.05)}.` : "Weights stay as they are.";
+    banditHelp.textContent = bandit
+      ? `Weights move towards better variants. Control and every other one keep ${f.share(start?.floor ?? 0.05)}.`
+      : "Weights stay as they are.";
   }
 
   function drawCheck(): void {
@@ -106,7 +119,13 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
     const last = variants[variants.length - 1];
     const bar = parts.map((share, i) => h("span", { class: armClass(armRef("", i)), style: `width:${share}%` }));
     if (missing > 0) bar.push(h("span", { class: "miss", style: `width:${missing}%` }));
-    const words = (strong: string, rest: string) => h("p", { class: "pt-msg", "data-testid": "weight-message" }, statusIcon(complete ? "ok" : "bad"), h("span", {}, h("b", {}, strong), ` ${rest}`));
+    const words = (strong: string, rest: string) =>
+      h(
+        "p",
+        { class: "pt-msg", "data-testid": "weight-message" },
+        statusIcon(complete ? "ok" : "bad"),
+        h("span", {}, h("b", {}, strong), ` ${rest}`),
+      );
     const few = variants.length < 2;
     const said = complete
       ? few
@@ -120,13 +139,22 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
     const mend: Child[] = [];
     if (missing > 0 && last) {
       const given = short(missing);
-      mend.push(button([h("span", { class: "clip" }, `Give ${given} to ${last.name || "the last one"}`)], "", "give", () => setWeights(parts.map((p, i) => (i === parts.length - 1 ? Math.round(10 * (p + missing)) / 10 : p)))));
+      mend.push(
+        button([h("span", { class: "clip" }, `Give ${given} to ${last.name || "the last one"}`)], "", "give", () =>
+          setWeights(parts.map((p, i) => (i === parts.length - 1 ? Math.round(10 * (p + missing)) / 10 : p))),
+        ),
+      );
     }
     if (missing !== 0) mend.push(button([`Scale all to ${f.percent(100, 0)}`], "", "scale", () => setWeights(scaled(parts))));
     check.replaceChildren(
       h("h3", { class: "pt-h" }, "Weight check"),
       h("div", { class: "pt-bar tall wb", role: "img", "aria-label": parts.map(short).join(", ") }, ...bar),
-      h("p", { class: "pt-row bt" }, h("b", { "data-testid": "weight-total" }, short(total)), h("span", { class: "soft" }, `of ${f.percent(100, 0)}`)),
+      h(
+        "p",
+        { class: "pt-row bt" },
+        h("b", { "data-testid": "weight-total" }, short(total)),
+        h("span", { class: "soft" }, `of ${f.percent(100, 0)}`),
+      ),
       said,
       ...(mend.length ? [h("div", { class: "stk" }, ...mend)] : []),
     );
@@ -184,10 +212,16 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
         return node;
       };
       const called = v.name || `variant ${i + 1}`;
-      const remove = button([icon("cross")], "quiet icon", `remove-${i}`, () => {
-        variants.splice(i, 1);
-        drawRows();
-      }, variants.length <= 2);
+      const remove = button(
+        [icon("cross")],
+        "quiet icon",
+        `remove-${i}`,
+        () => {
+          variants.splice(i, 1);
+          drawRows();
+        },
+        variants.length <= 2,
+      );
       remove.setAttribute("aria-label", `Remove ${called}`);
       return h(
         "div",
@@ -195,11 +229,24 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
         armKey(armRef(v.name, i)),
         field("name", { "aria-label": "Variant name", maxlength: "200", placeholder: i === 0 ? "control" : `variant ${i}` }),
         field("note", { "aria-label": `Note of ${called}`, placeholder: "what it shows" }),
-        h("span", { class: "pt-unit" }, field("weight", { "aria-label": `${called} weight, percent`, inputmode: "decimal", "data-weight": String(i) }), h("span", {}, "%")),
+        h(
+          "span",
+          { class: "pt-unit" },
+          field("weight", { "aria-label": `${called} weight, percent`, inputmode: "decimal", "data-weight": String(i) }),
+          h("span", {}, "%"),
+        ),
         remove,
       );
     });
-    const head = h("div", { class: "vr vh2", "aria-hidden": "true" }, h("span"), h("span", {}, "Name, control first"), h("span", {}, "Note"), h("span", { class: "num" }, "Weight"), h("span"));
+    const head = h(
+      "div",
+      { class: "vr vh2", "aria-hidden": "true" },
+      h("span"),
+      h("span", {}, "Name, control first"),
+      h("span", {}, "Note"),
+      h("span", { class: "num" }, "Weight"),
+      h("span"),
+    );
     rows.replaceChildren(head, ...shown);
     drawCheck();
   }
@@ -220,7 +267,9 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
         andLaunch,
       );
     } catch (error) {
-      message.replaceChildren(h("p", { class: "pt-msg er" }, statusIcon("bad"), h("span", {}, error instanceof Error ? error.message : String(error))));
+      message.replaceChildren(
+        h("p", { class: "pt-msg er" }, statusIcon("bad"), h("span", {}, error instanceof Error ? error.message : String(error))),
+      );
       drawCheck();
     }
   }
@@ -242,7 +291,11 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
   return h(
     "section",
     { "aria-label": start ? "Draft" : "New experiment", "data-testid": "form" },
-    h("header", { class: "pt-head nh" }, h("div", { class: "pt-row" }, h("h2", { class: "pt-title" }, start ? start.name : "New experiment"), chip("Draft", "", "pen"))),
+    h(
+      "header",
+      { class: "pt-head nh" },
+      h("div", { class: "pt-row" }, h("h2", { class: "pt-title" }, start ? start.name : "New experiment"), chip("Draft", "", "pen")),
+    ),
     h(
       "div",
       { class: "frm" },
@@ -251,8 +304,23 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
         { class: "fl1" },
         withLabel("Name", name),
         withLabel("Hypothesis", hypothesis, "What you expect to see, and why."),
-        h("div", { class: "two2" }, withLabel("Metric", metric), h("div", { class: "pt-field" }, h("span", { class: "pt-label" }, "Bandit mode"), h("div", { class: "pt-row sr" }, toggle, banditHelp))),
-        h("div", { class: "two2" }, withLabel("Planned visitors", planned), h("p", { class: "pt-help ph" }, "The classical p-value is valid at this end, and only there. The sequential test needs none.")),
+        h(
+          "div",
+          { class: "two2" },
+          withLabel("Metric", metric),
+          h(
+            "div",
+            { class: "pt-field" },
+            h("span", { class: "pt-label" }, "Bandit mode"),
+            h("div", { class: "pt-row sr" }, toggle, banditHelp),
+          ),
+        ),
+        h(
+          "div",
+          { class: "two2" },
+          withLabel("Planned visitors", planned),
+          h("p", { class: "pt-help ph" }, "The classical p-value is valid at this end, and only there. The sequential test needs none."),
+        ),
         h("div", { class: "two2" }, withLabel("Control's rate now, %", baseline), finds),
         h("fieldset", { class: "pt-field" }, h("legend", { class: "pt-label" }, "Variants"), rows, h("div", {}, add)),
       ),

@@ -26,7 +26,14 @@ export type OpenCockpit = (id: string) => Promise<HTMLElement>;
  *
  * Without a kernel there is no cockpit: an adaptive experiment then opens as a summary.
  */
-export function mount(el: HTMLElement, ask: Ask, first: PageView | null, projectId: string | null, cleanup: Cleanup, openCockpit?: OpenCockpit): void {
+export function mount(
+  el: HTMLElement,
+  ask: Ask,
+  first: PageView | null,
+  projectId: string | null,
+  cleanup: Cleanup,
+  openCockpit?: OpenCockpit,
+): void {
   let page = first;
   let detail: ExperimentDetail | null = null;
   let cockpit: HTMLElement | null = null;
@@ -41,19 +48,36 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
 
   const root = h("article", { class: "pt pt-card pt-console", "aria-label": "Experiments", "data-testid": "console" });
   const live = h("p", { class: "vh", role: "status", "aria-live": "polite" });
-  const found = h("input", { class: "pt-in", type: "search", placeholder: "Find by name", "aria-label": "Find by name", "data-key": "search" });
+  const found = h("input", {
+    class: "pt-in",
+    type: "search",
+    placeholder: "Find by name",
+    "aria-label": "Find by name",
+    "data-key": "search",
+  });
   const content = h("div", {});
   const header = h(
     "header",
     { class: "pt-head ch" },
-    h("div", { class: "pt-row" }, h("h2", { class: "pt-title" }, "Experiments"), h("span", { class: "pt-push" }), h("span", { class: "srch" }, icon("search"), found), button([icon("plus"), "New experiment"], "primary", "new", () => edit(null))),
+    h(
+      "div",
+      { class: "pt-row" },
+      h("h2", { class: "pt-title" }, "Experiments"),
+      h("span", { class: "pt-push" }),
+      h("span", { class: "srch" }, icon("search"), found),
+      button([icon("plus"), "New experiment"], "primary", "new", () => edit(null)),
+    ),
   );
   keepKeys(root);
   root.append(header, content, live);
 
   const inProject = (query: Query = {}): Query => (projectId === null ? query : { ...query, project_id: projectId });
   const load = async () => {
-    page = await ask<PageView>("GET", "/experiments", inProject({ limit: String(ROWS), offset: String(offset), ...(search ? { search } : {}) }));
+    page = await ask<PageView>(
+      "GET",
+      "/experiments",
+      inProject({ limit: String(ROWS), offset: String(offset), ...(search ? { search } : {}) }),
+    );
   };
   const path = (id: string) => `/experiments/${id}`;
 
@@ -191,7 +215,17 @@ export function mount(el: HTMLElement, ask: Ask, first: PageView | null, project
     header.hidden = editing !== null || cockpit !== null;
     const key = root.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset["key"] : undefined;
     let nodes: Child[] = [];
-    if (editing !== null) nodes = [form(editing.start, { save, detectable: (query) => ask<DetectableView>("GET", "/detectable", query), discard: () => { editing = null; draw(true); } })];
+    if (editing !== null)
+      nodes = [
+        form(editing.start, {
+          save,
+          detectable: (query) => ask<DetectableView>("GET", "/detectable", query),
+          discard: () => {
+            editing = null;
+            draw(true);
+          },
+        }),
+      ];
     else if (cockpit !== null) nodes = cockpitView(cockpit);
     else if (page !== null) nodes = detail === null ? listView(page) : drawerView(page, detail);
     else if (message !== "") nodes = [note("bad", "The registry does not answer.", message)];

@@ -32,7 +32,11 @@ export function totals(page: PageView): HTMLElement {
     "div",
     { class: "cards" },
     card("Total", t.total, `${drafts}, ${f.count(t.running)} running, ${f.count(t.stopped)} stopped`),
-    card("Running", t.running, t.attention === 0 ? "none needs attention" : `${f.count(t.attention)} ${t.attention === 1 ? "needs" : "need"} attention`),
+    card(
+      "Running",
+      t.running,
+      t.attention === 0 ? "none needs attention" : `${f.count(t.attention)} ${t.attention === 1 ? "needs" : "need"} attention`,
+    ),
     card("Winners found", t.winners, `of ${f.count(t.running + t.stopped)} launched`),
   );
 }
@@ -120,7 +124,14 @@ const TUTORIAL = `%load_ext pytyche_lab
 function tutorial(): HTMLElement {
   const code = h("pre", { class: "pt-code", "data-testid": "tutorial" }, TUTORIAL);
   const copy = copyButton(() => TUTORIAL, { "data-key": "copy-tutorial" }, "sm");
-  return h("details", { class: "tut" }, h("summary", { class: "pt-btn" }, "Run the tutorial"), h("p", {}, "A simulated shop with three arms. Run these lines in a notebook cell: they make the experiment and open its cockpit."), code, copy);
+  return h(
+    "details",
+    { class: "tut" },
+    h("summary", { class: "pt-btn" }, "Run the tutorial"),
+    h("p", {}, "A simulated shop with three arms. Run these lines in a notebook cell: they make the experiment and open its cockpit."),
+    code,
+    copy,
+  );
 }
 
 export function empty(actions: ListActions): HTMLElement {
@@ -128,7 +139,11 @@ export function empty(actions: ListActions): HTMLElement {
     "div",
     { class: "pt-empty", "data-testid": "empty" },
     h("h3", { class: "pt-h" }, "No experiments yet"),
-    h("p", {}, "Describe what you expect to see and why, name the variants, and set their weights. Experiments made in a notebook with a name appear here too."),
+    h(
+      "p",
+      {},
+      "Describe what you expect to see and why, name the variants, and set their weights. Experiments made in a notebook with a name appear here too.",
+    ),
     h("div", { class: "pt-row" }, button([icon("plus"), "New experiment"], "primary", "first", actions.create), tutorial()),
   );
 }

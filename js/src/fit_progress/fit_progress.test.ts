@@ -120,7 +120,14 @@ describe("fit progress", () => {
   it("stops and keeps once there are draws, and says what that means", () => {
     const { model, el, find } = mount(progress("warm up", { iteration: 50 }));
     expect(find("stop").hidden).toBe(true);
-    model.arrive({ progress: progress("sample", { iteration: 200, lifts: [lift("low_promo", 0.27)], memory_bytes: 3 * 2 ** 30, memory_total: 12 * 2 ** 30 }) });
+    model.arrive({
+      progress: progress("sample", {
+        iteration: 200,
+        lifts: [lift("low_promo", 0.27)],
+        memory_bytes: 3 * 2 ** 30,
+        memory_total: 12 * 2 ** 30,
+      }),
+    });
     expect(el.textContent).toContain("Memory 3.0 of 12 GiB");
     find("stop").click();
     expect(model.sent).toEqual([{ kind: "stop" }]);

@@ -52,7 +52,17 @@ class FitView {
     h(
       "header",
       { class: "pt-head fh" },
-      h("div", { class: "pt-row" }, this.#title, this.#chip, h("span", { class: "pt-push" }), this.#pause, this.#resume, this.#stop, this.#cancel),
+      h(
+        "div",
+        { class: "pt-row" },
+        this.#title,
+        this.#chip,
+        h("span", { class: "pt-push" }),
+        this.#pause,
+        this.#resume,
+        this.#stop,
+        this.#cancel,
+      ),
       h("div", { class: "fsub" }, this.#big, this.#rest, this.#size),
     ),
     this.#bar,
@@ -62,13 +72,7 @@ class FitView {
     this.#foot,
   );
   readonly #ended = h("div", { class: "pt-empty" });
-  readonly root = h(
-    "article",
-    { class: "pt pt-card pt-fit", "data-testid": "fit-progress" },
-    this.#full,
-    this.#ended,
-    this.#live,
-  );
+  readonly root = h("article", { class: "pt pt-card pt-fit", "data-testid": "fit-progress" }, this.#full, this.#ended, this.#live);
 
   constructor(model: Model<FitProgressTraits>) {
     this.#model = model;
@@ -186,7 +190,13 @@ class FitView {
     if (state === "done" && p.unconverged) {
       const [drawn] = kept(p);
       const stopped = p.stopping ? `You stopped it at ${count(drawn)} draws a chain. ` : "";
-      return [note("bad", "The chains do not agree yet.", `${stopped}Everything that shows this fit carries the word unconverged, and Ship is not offered.`)];
+      return [
+        note(
+          "bad",
+          "The chains do not agree yet.",
+          `${stopped}Everything that shows this fit carries the word unconverged, and Ship is not offered.`,
+        ),
+      ];
     }
     if (p.stopping && state === "running") {
       return [note("none", "Sampling ends here.", "What was drawn is kept; segments and the next plan are worked out from it.")];

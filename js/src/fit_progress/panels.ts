@@ -228,7 +228,14 @@ export function convergence(p: Progress, limit: number): HTMLElement {
         [
           { head: "Reported quantity" },
           { head: h("span", { class: "vh" }, "R-hat, drawn"), class: "g", axis },
-          { head: definition("R-hat", "Whether the chains agree: their spread together against each one's own. 1.00 is full agreement.", "sampling"), class: "num" },
+          {
+            head: definition(
+              "R-hat",
+              "Whether the chains agree: their spread together against each one's own. 1.00 is full agreement.",
+              "sampling",
+            ),
+            class: "num",
+          },
           { head: definition("ESS", "How many independent draws the correlated ones are worth.", "sampling"), class: "num" },
         ],
         rows,

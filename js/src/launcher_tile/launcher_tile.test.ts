@@ -33,7 +33,8 @@ function lab() {
   return { app, commands, added, activated };
 }
 
-const shared = (modules: Record<string, unknown>) => Object.fromEntries(Object.entries(modules).map(([name, module]) => [name, { "4.0.0": { get: () => Promise.resolve(() => module) } }]));
+const shared = (modules: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(modules).map(([name, module]) => [name, { "4.0.0": { get: () => Promise.resolve(() => module) } }]));
 const ICON = class {};
 
 beforeEach(() => {

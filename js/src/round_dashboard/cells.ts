@@ -32,9 +32,15 @@ export function cells(round: RoundView): HTMLElement {
         [
           { head: "Cell", class: "c1" },
           { head: "Visitors", class: "num c2" },
-          { head: definition("Observed", "Mean revenue of the visitors who were in the cell, before any model.", "estimates"), class: "num c3" },
+          {
+            head: definition("Observed", "Mean revenue of the visitors who were in the cell, before any model.", "estimates"),
+            class: "num c3",
+          },
           { head: `Revenue per visitor, ${round.currency}`, class: "g c4", axis: axis(scale, amountTick) },
-          { head: definition("Model", "Posterior mean revenue per visitor under the cell's policy, with its interval.", "reported"), class: "num c5" },
+          {
+            head: definition("Model", "Posterior mean revenue per visitor under the cell's policy, with its interval.", "reported"),
+            class: "num c5",
+          },
           { head: "Lift vs control", class: "num c6" },
         ],
         round.cells.map((cell) => ({ cells: row(cell, round, scale, digits, lifts) })),

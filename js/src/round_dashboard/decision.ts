@@ -70,9 +70,7 @@ function why(round: RoundView, digits: number): (Node | string)[] {
   ];
   const { routing } = round;
   if (routing.n_segments > 1) {
-    const end = routing.pays
-      ? "it pays, so Optimized routes by segment."
-      : "not settled, so one arm for everyone is the simpler choice.";
+    const end = routing.pays ? "it pays, so Optimized routes by segment." : "not settled, so one arm for everyone is the simpler choice.";
     parts.push(
       ` Routing by segment would add `,
       h("b", {}, f.signedMoney(routing.value.mean, round.currency, digits)),
@@ -94,7 +92,9 @@ function options(round: RoundView, digits: number): HTMLElement {
     const name = o.kind === "keep" ? `Keep ${o.arm.name}` : `Ship ${o.arm.name} to everyone`;
     const label = o.lift ? `${name}: lift ${f.liftFigures(o.lift, currency, digits).join(" ")}` : `${name}: baseline`;
     const loss =
-      o.loss === null ? [h("span", { class: "soft" }, f.UNKNOWN)] : stacked(f.risk(o.loss, currency, digits), total(o.loss, visitors, currency), false);
+      o.loss === null
+        ? [h("span", { class: "soft" }, f.UNKNOWN)]
+        : stacked(f.risk(o.loss, currency, digits), total(o.loss, visitors, currency), false);
     return {
       class: o.recommended ? "best" : undefined,
       cells: [

@@ -45,7 +45,10 @@ export class Effects {
     const segments = named(round.segments, names);
     const found = segments.filter((s) => !s.registered);
     const registered = segments.filter((s) => s.registered);
-    const segment = (s: Named<SegmentView>): Line => ({ key: JSON.stringify(s), row: () => segmentRow(s, round, scale, digits, this.#selected()) });
+    const segment = (s: Named<SegmentView>): Line => ({
+      key: JSON.stringify(s),
+      row: () => segmentRow(s, round, scale, digits, this.#selected()),
+    });
     const words = (text: string): Line => ({ key: text, row: () => text });
     const lines: Line[] = [
       ...round.comparisons.flatMap((c) => [
@@ -61,7 +64,18 @@ export class Effects {
       ...(registered.length > 0 ? [words("Registered, followed whatever the tree becomes")] : []),
       ...registered.map(segment),
     ];
-    const frame = JSON.stringify([currency, calibrated, level, round.converged, round.n_cumulative, round.arms, scale.ticks, scale.at(0), scale.at(1), digits]);
+    const frame = JSON.stringify([
+      currency,
+      calibrated,
+      level,
+      round.converged,
+      round.n_cumulative,
+      round.arms,
+      scale.ticks,
+      scale.at(0),
+      scale.at(1),
+      digits,
+    ]);
     if (frame === this.#frame && lines.length === this.#lines.length) this.#update(lines);
     else this.#build(lines, round, scale);
     this.#frame = frame;
@@ -90,9 +104,18 @@ export class Effects {
       { head: "Evidence", class: "c5" },
       { head: definition("Claim", CLAIM, "claim"), class: "c6" },
     ];
-    const made = table("eff", "Arms and segments", this.#columns, lines.slice(0, AT_ONCE).map((line) => line.row()));
+    const made = table(
+      "eff",
+      "Arms and segments",
+      this.#columns,
+      lines.slice(0, AT_ONCE).map((line) => line.row()),
+    );
     this.#body = made.querySelector("tbody");
-    const whole = section("Arms and segments", f.labelled(`Lift in revenue per visitor, ${round.currency}, one scale from top to bottom`, round), h("div", { class: "pt-bleed" }, made));
+    const whole = section(
+      "Arms and segments",
+      f.labelled(`Lift in revenue per visitor, ${round.currency}, one scale from top to bottom`, round),
+      h("div", { class: "pt-bleed" }, made),
+    );
     this.el.replaceChildren(...whole.childNodes);
     this.#turn += 1;
     this.#addLater(this.#turn);
@@ -134,7 +157,17 @@ function classicRow(c: ComparisonView, classic: ClassicView | null, round: Round
   const found = classic?.lifts.find((lift) => lift.arm.name === c.arm.name);
   if (!found) {
     const why = classic === null ? "" : classic.problem || "fewer than two visitors to compare";
-    return { class: "classic", cells: [[name], [], [glyph({ arm: c.arm, scale, zero: true, calibrated: true, label: `${c.arm.name}, classical test: not known` })], [f.UNKNOWN], [h("span", { class: "sub" }, why)], []] };
+    return {
+      class: "classic",
+      cells: [
+        [name],
+        [],
+        [glyph({ arm: c.arm, scale, zero: true, calibrated: true, label: `${c.arm.name}, classical test: not known` })],
+        [f.UNKNOWN],
+        [h("span", { class: "sub" }, why)],
+        [],
+      ],
+    };
   }
   const [mean, bounds] = f.liftFigures(found.lift, currency, digits);
   const label = `${c.arm.name}, classical test: ${mean} ${bounds}, ${f.share(classic?.level ?? 0)} interval`;
@@ -164,14 +197,26 @@ function segmentRow(s: Named<SegmentView>, round: RoundView, scale: Scale, digit
     segment: s.id,
     cells: [
       [
-        h("button", { type: "button", class: "pt-name pick-name", "aria-pressed": String(chosen), title: `${f.count(s.n_visitors)} visitors, ${f.count(s.n_converted)} converted` }, called),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "pt-name pick-name",
+            "aria-pressed": String(chosen),
+            title: `${f.count(s.n_visitors)} visitors, ${f.count(s.n_converted)} converted`,
+          },
+          called,
+        ),
         h("span", { class: "soft sid" }, ...breakable([s.name ? `${s.id}, ` : "", s.arm.name, " vs ", round.arms[0]?.name ?? ""].join(""))),
         ...(everyone ? [] : [h("span", { class: "pt-rule" }, ...ruleText(s.rule))]),
       ],
       [f.share(s.share)],
       [glyph({ arm: s.arm, scale, zero: true, interval: s.gate, calibrated: round.is_calibrated, label })],
       stacked(f.signedMoney(s.gate.mean, currency, digits), f.signedRange(s.gate, digits)),
-      [armName(s.leader, h("span", { class: "clip", title: s.leader.name }, s.leader.name)), h("span", { class: "sub ind" }, `P(best) ${f.probability(s.p_best)}`)],
+      [
+        armName(s.leader, h("span", { class: "clip", title: s.leader.name }, s.leader.name)),
+        h("span", { class: "sub ind" }, `P(best) ${f.probability(s.p_best)}`),
+      ],
       [h("span", { class: "cl" }, f.capitalised(s.claim)), h("span", { class: "sub" }, stability)],
     ],
   };
@@ -203,7 +248,14 @@ export function parts(round: RoundView): HTMLElement {
           { head: definition("Conversion", "What more or fewer buyers add to the lift, money per visitor.", "reported"), class: "num" },
           { head: definition("Severity", "What larger or smaller orders add to the lift, money per visitor.", "reported"), class: "num" },
           { head: definition("Observed", "Difference of the raw means, before any model.", "estimates"), class: "num" },
-          { head: definition("AIPW", "Doubly robust estimate from the recorded assignment probabilities, with its standard error.", "estimates"), class: "num" },
+          {
+            head: definition(
+              "AIPW",
+              "Doubly robust estimate from the recorded assignment probabilities, with its standard error.",
+              "estimates",
+            ),
+            class: "num",
+          },
         ],
         round.comparisons.map((c) => {
           const { relative_lift: relative } = c;
@@ -212,7 +264,10 @@ export function parts(round: RoundView): HTMLElement {
             : [f.UNKNOWN];
           return {
             cells: [
-              [armName(c.arm, h("span", { class: "pt-name" }, ...breakable(c.arm.name))), h("span", { class: "sub ind" }, `vs ${c.control}`)],
+              [
+                armName(c.arm, h("span", { class: "pt-name" }, ...breakable(c.arm.name))),
+                h("span", { class: "sub ind" }, `vs ${c.control}`),
+              ],
               share,
               stacked(f.signedMoney(c.conversion_part.mean, currency, digits), f.signedRange(c.conversion_part, digits)),
               stacked(f.signedMoney(c.severity_part.mean, currency, digits), f.signedRange(c.severity_part, digits)),

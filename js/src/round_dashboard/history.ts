@@ -45,7 +45,12 @@ export function history(round: RoundView, past: readonly HistoryView[]): HTMLEle
       h(
         "li",
         { class: "plan" },
-        h("div", { class: "hn" }, h("b", {}, `Round ${round.number + 1}`), h("span", { class: "soft" }, `${f.count(round.next_visitors)} planned`)),
+        h(
+          "div",
+          { class: "hn" },
+          h("b", {}, `Round ${round.number + 1}`),
+          h("span", { class: "soft" }, `${f.count(round.next_visitors)} planned`),
+        ),
         glyph({ arm, scale, zero: true, calibrated: false, height: 34, label: `Round ${round.number + 1}: not run` }),
         axis(scale, liftTick, true),
         h("p", { class: "hv" }, h("span", { class: "soft" }, "Not run")),

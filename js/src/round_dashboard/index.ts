@@ -63,10 +63,22 @@ function lamps(health: readonly LampView[]): HTMLElement {
 function notes(round: RoundView): HTMLElement[] {
   const found: HTMLElement[] = [];
   if (!round.converged) {
-    found.push(note("bad", "The chains do not agree yet.", "Every number here carries the word unconverged. Fit again with more iterations before you act on it."));
+    found.push(
+      note(
+        "bad",
+        "The chains do not agree yet.",
+        "Every number here carries the word unconverged. Fit again with more iterations before you act on it.",
+      ),
+    );
   }
   if (!round.is_calibrated) {
-    found.push(note("warn", "Interval coverage was not checked at this size.", "Uncalibrated intervals tend to be too narrow on large rounds. They are drawn dashed here."));
+    found.push(
+      note(
+        "warn",
+        "Interval coverage was not checked at this size.",
+        "Uncalibrated intervals tend to be too narrow on large rounds. They are drawn dashed here.",
+      ),
+    );
   }
   if (round.notices.length > 0) {
     const words = round.notices.length === 1 ? "1 notice about the data" : `${round.notices.length} notices about the data`;
@@ -100,7 +112,11 @@ function truth(t: TruthView, round: RoundView): HTMLElement {
     h(
       "dl",
       { class: "truth", "data-testid": "truth" },
-      figure("CATE RMSE", amount(t.cate_rmse), `no effect ${amount(t.cate_rmse_no_effect)}, constant effect ${amount(t.cate_rmse_constant)}`),
+      figure(
+        "CATE RMSE",
+        amount(t.cate_rmse),
+        `no effect ${amount(t.cate_rmse_no_effect)}, constant effect ${amount(t.cate_rmse_constant)}`,
+      ),
       figure("Policy accuracy", f.share(t.policy_accuracy, 1), "of visitors get their best arm"),
       figure("Gap to the oracle", amount(t.oracle_gap), `per visitor; best single arm ${amount(t.best_arm_gap)}`),
     ),

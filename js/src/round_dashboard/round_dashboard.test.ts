@@ -29,7 +29,14 @@ describe("the round dashboard", () => {
 
   it("names what is observed and what is modelled apart, and says what lies outside", () => {
     const [control, explore, empty] = mount(round()).rows("cells");
-    expect(control).toEqual(["ControlAlways control", "4,9625.0%", "$2.466\u00a0", "Control: RPV $2.466 [2.396, 2.536], observed $2.466", "$2.466[2.396, 2.536]", "baseline"]);
+    expect(control).toEqual([
+      "ControlAlways control",
+      "4,9625.0%",
+      "$2.466\u00a0",
+      "Control: RPV $2.466 [2.396, 2.536], observed $2.466",
+      "$2.466[2.396, 2.536]",
+      "baseline",
+    ]);
     expect(explore?.[1]).toBe("about 4,9935.0%");
     expect(explore?.[2]).toContain("above interval");
     expect(empty?.slice(2)).toEqual(["–\u00a0", "", "–", "no visitors"]);
@@ -82,11 +89,26 @@ describe("the round dashboard", () => {
   });
 
   it("says unconverged over every section of an unconverged fit, and nowhere else", () => {
-    const truth = { cate_rmse: 0.11, cate_rmse_no_effect: 0.41, cate_rmse_constant: 0.37, policy_accuracy: 0.713, oracle_gap: 0.02, best_arm_gap: 0.06 };
+    const truth = {
+      cate_rmse: 0.11,
+      cate_rmse_no_effect: 0.41,
+      cate_rmse_constant: 0.37,
+      policy_accuracy: 0.713,
+      oracle_gap: 0.02,
+      best_arm_gap: 0.06,
+    };
     const doubtful = HISTORY.map((was) => ({ ...was, converged: was.number === 1 }));
     const { el } = mount(round({ converged: false, truth }), undefined, doubtful);
     const sections = [...el.querySelectorAll("section.pt-sec")];
-    expect(sections.map((s) => s.getAttribute("aria-label"))).toEqual(["Decision", "Cells", "Arms and segments", "Verdicts", "Where the lift comes from", "Over the rounds", "Against the planted truth"]);
+    expect(sections.map((s) => s.getAttribute("aria-label"))).toEqual([
+      "Decision",
+      "Cells",
+      "Arms and segments",
+      "Verdicts",
+      "Where the lift comes from",
+      "Over the rounds",
+      "Against the planted truth",
+    ]);
     for (const section of sections) expect(section.textContent).toContain("Unconverged");
     // Of the rounds, only the one whose own fit it is.
     expect([...el.querySelectorAll(".hist li:not(.plan)")].map((li) => li.textContent?.includes("Unconverged"))).toEqual([false, true]);
@@ -103,12 +125,21 @@ describe("the round dashboard", () => {
 
   it("shows the truth only where there is one", () => {
     expect(mount(round()).el.querySelector('[data-testid="truth"]')).toBeNull();
-    const truth = { cate_rmse: 0.11, cate_rmse_no_effect: 0.41, cate_rmse_constant: 0.37, policy_accuracy: 0.713, oracle_gap: 0.02, best_arm_gap: 0.06 };
+    const truth = {
+      cate_rmse: 0.11,
+      cate_rmse_no_effect: 0.41,
+      cate_rmse_constant: 0.37,
+      policy_accuracy: 0.713,
+      oracle_gap: 0.02,
+      best_arm_gap: 0.06,
+    };
     expect(mount(round({ truth })).text('[data-testid="truth"]')).toContain("no effect $0.4100");
   });
 
   it("calls a segment by its name, and one for everyone Everyone", () => {
-    const { el, model } = mount(round({ segments: [segment("S2", "browse_depth > 1.14", around(0.4, 0.1)), segment("S0", "everyone", around(0.1, 0.2))] }));
+    const { el, model } = mount(
+      round({ segments: [segment("S2", "browse_depth > 1.14", around(0.4, 0.1)), segment("S0", "everyone", around(0.1, 0.2))] }),
+    );
     model.arrive({ names: { S2: "Deep <b>browsers</b>" } });
     const buttons = [...el.querySelectorAll(".eff button.pick-name")].map((b) => b.textContent);
     expect(buttons).toEqual(["Deep <b>browsers</b>", "Everyone"]);
@@ -232,7 +263,9 @@ describe("verdicts", () => {
     const rows = [...el.querySelectorAll(".eff tr[data-segment]")];
     const inside = rows.map((row) => row.firstElementChild);
     model.arrive({ names: { S1: EVIL } });
-    expect(rows.map((row) => row.querySelector(".pt-name")!.textContent)).toEqual(rows.map((row) => (row.getAttribute("data-segment") === "S1" ? EVIL : row.getAttribute("data-segment"))));
+    expect(rows.map((row) => row.querySelector(".pt-name")!.textContent)).toEqual(
+      rows.map((row) => (row.getAttribute("data-segment") === "S1" ? EVIL : row.getAttribute("data-segment"))),
+    );
     expect(rows.map((row, i) => row.firstElementChild === inside[i])).toEqual(rows.map((row) => row.getAttribute("data-segment") !== "S1"));
     expect(el.querySelectorAll<HTMLElement>(".verd .pt-name")[1]!.textContent).toBe(EVIL);
     expect(el.querySelector("img")).toBeNull();
@@ -263,7 +296,14 @@ describe("verdicts", () => {
 
   it("draws an interval that is wider than the model's scale as far as the scale goes, with an arrow", () => {
     const { model, el } = mount(round());
-    const lift = { arm: PROMO, lift: { mean: 0.31, low: 0.2, high: 50 }, p_value: 0.01, p_adjusted: 0.02, n_control: 500, n_treatment: 1200 };
+    const lift = {
+      arm: PROMO,
+      lift: { mean: 0.31, low: 0.2, high: 50 },
+      p_value: 0.01,
+      p_adjusted: 0.02,
+      n_control: 500,
+      n_treatment: 1200,
+    };
     model.arrive({ classic: { level: 0.95, lifts: [lift], problem: "" } });
     const drawn = el.querySelector(".eff tr.classic .pt-g")!;
     expect(drawn.querySelector(".pt-iv")!.getAttribute("x2")).toBe("100.00%");

@@ -35,12 +35,31 @@ export function verdicts(round: RoundView, names: Names, selected: () => string 
     { head: "Verdict", class: "c2" },
     { head: `Lift in revenue per visitor, ${round.currency}`, class: "g c3", axis: axis(scale, liftTick) },
     { head: `Lift, ${f.share(round.level)} interval`, class: "num c4" },
-    { head: definition(year ? "Worth a year" : "Worth next round", year ? "The lift times the visitors of a year that are in the segment." : "The lift times the visitors of the next round that are in the segment.", "thresholds"), class: "num c5" },
+    {
+      head: definition(
+        year ? "Worth a year" : "Worth next round",
+        year
+          ? "The lift times the visitors of a year that are in the segment."
+          : "The lift times the visitors of the next round that are in the segment.",
+        "thresholds",
+      ),
+      class: "num c5",
+    },
     { head: definition("Claim", CLAIM, "claim"), class: "c6" },
   ];
-  const [mean, bounds] = [(v: VerdictView) => f.signedMoney(v.lift.mean, round.currency, digits), (v: VerdictView) => f.signedRange(v.lift, digits)];
+  const [mean, bounds] = [
+    (v: VerdictView) => f.signedMoney(v.lift.mean, round.currency, digits),
+    (v: VerdictView) => f.signedRange(v.lift, digits),
+  ];
   const drawn = (v: VerdictView) =>
-    glyph({ arm: v.arm, scale, zero: true, interval: v.lift, calibrated: round.is_calibrated, label: f.labelled(`${nameOf(v)}, ${v.arm.name}: ${VERDICT[v.verdict]}, lift ${mean(v)} ${bounds(v)}, ${v.claim}`, round) });
+    glyph({
+      arm: v.arm,
+      scale,
+      zero: true,
+      interval: v.lift,
+      calibrated: round.is_calibrated,
+      label: f.labelled(`${nameOf(v)}, ${v.arm.name}: ${VERDICT[v.verdict]}, lift ${mean(v)} ${bounds(v)}, ${v.claim}`, round),
+    });
   const name = (v: VerdictView) =>
     known.has(v.segment)
       ? h("button", { type: "button", class: "pt-name pick-name", "aria-pressed": String(v.segment === selected()) }, nameOf(v))

@@ -3,7 +3,37 @@
 import { s } from "../shared/dom";
 
 const SHAPES = new Set(["svg", "g", "path", "line", "rect", "circle", "text", "tspan"]);
-const LOOKS = new Set(["cx", "cy", "d", "dx", "dy", "fill", "fill-opacity", "font-size", "font-style", "font-weight", "height", "opacity", "r", "rx", "stroke", "stroke-dasharray", "stroke-miterlimit", "stroke-opacity", "stroke-width", "text-anchor", "transform", "viewBox", "width", "x", "x1", "x2", "y", "y1", "y2"]);
+const LOOKS = new Set([
+  "cx",
+  "cy",
+  "d",
+  "dx",
+  "dy",
+  "fill",
+  "fill-opacity",
+  "font-size",
+  "font-style",
+  "font-weight",
+  "height",
+  "opacity",
+  "r",
+  "rx",
+  "stroke",
+  "stroke-dasharray",
+  "stroke-miterlimit",
+  "stroke-opacity",
+  "stroke-width",
+  "text-anchor",
+  "transform",
+  "viewBox",
+  "width",
+  "x",
+  "x1",
+  "x2",
+  "y",
+  "y1",
+  "y2",
+]);
 
 /** A segment's strip in the picture. */
 export interface Strip {

@@ -20,12 +20,18 @@ let model: FakeModel<SegmentChartTraits>;
 beforeEach(() => {
   el = document.createElement("div");
   document.body.replaceChildren(el);
-  model = new FakeModel<SegmentChartTraits>({ svg: SVG, heading: "Effect by segment", segments: { S1: "S1 (depth > 1): +0.40", S2: "S2 (depth <= 1): -0.10" }, selected_segment: null });
+  model = new FakeModel<SegmentChartTraits>({
+    svg: SVG,
+    heading: "Effect by segment",
+    segments: { S1: "S1 (depth > 1): +0.40", S2: "S2 (depth <= 1): -0.10" },
+    selected_segment: null,
+  });
 });
 
 const strips = () => [...el.querySelectorAll<SVGElement>(".strip")];
 const pressed = () => strips().map((strip) => strip.getAttribute("aria-pressed"));
-const press = (key: string) => document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+const press = (key: string) =>
+  document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 
 describe("what comes in", () => {
   it("is shapes and text: no script, style, link, image or HTML", () => {

@@ -35,21 +35,41 @@ export function ribbons(tree: TreeView, plan: Layout, segments: Segments): SVGEl
       const kind = look.class ? `end ${look.class}${look.undecided ? " un" : ""}` : "";
       return s("path", { class: `rib ${kind}`.trim(), d: path, "data-to": to.node.id });
     }),
-    ...inner.map((p) => s("rect", { class: "nd", x: p.x - 3, y: (p.y - p.height / 2).toFixed(1), width: 6, height: p.height.toFixed(1), rx: 1.5, "data-fold": p.node.id })),
+    ...inner.map((p) =>
+      s("rect", {
+        class: "nd",
+        x: p.x - 3,
+        y: (p.y - p.height / 2).toFixed(1),
+        width: 6,
+        height: p.height.toFixed(1),
+        rx: 1.5,
+        "data-fold": p.node.id,
+      }),
+    ),
     ...(plan.dense
       ? []
       : inner.flatMap((p) => {
           const top = p.y - p.height / 2;
           const size = p.depth === 0 ? `${f.count(tree.n_visitors)} visitors` : f.share(p.node.share);
           return [
-            s("text", { class: "q", x: p.x - 4, y: (top - 19).toFixed(1) }, clip(p.node.feature || "Rules"), s("title", {}, p.node.feature)),
+            s(
+              "text",
+              { class: "q", x: p.x - 4, y: (top - 19).toFixed(1) },
+              clip(p.node.feature || "Rules"),
+              s("title", {}, p.node.feature),
+            ),
             s("text", { class: "qs", x: p.x - 4, y: (top - 6).toFixed(1) }, size),
           ];
         })),
     ...(plan.dense
       ? []
       : plan.ribbons.map(({ to, label }) =>
-          s("text", { class: "br", x: label.x.toFixed(1), y: label.y.toFixed(1) }, clip(shortAnswer(to.node.answer)), s("title", {}, to.node.answer)),
+          s(
+            "text",
+            { class: "br", x: label.x.toFixed(1), y: label.y.toFixed(1) },
+            clip(shortAnswer(to.node.answer)),
+            s("title", {}, to.node.answer),
+          ),
         )),
   );
 }
@@ -59,7 +79,9 @@ export function armBar(tree: TreeView, shares: readonly number[]): HTMLElement {
   return h(
     "div",
     { class: "pt-bar", role: "img", "aria-label": `Arm shares: ${words}`, title: words },
-    ...tree.arms.map((arm, i) => (shares[i] ?? 0) > 0 && h("span", { class: armClass(arm), style: `width:${(100 * (shares[i] ?? 0)).toFixed(2)}%` })),
+    ...tree.arms.map(
+      (arm, i) => (shares[i] ?? 0) > 0 && h("span", { class: armClass(arm), style: `width:${(100 * (shares[i] ?? 0)).toFixed(2)}%` }),
+    ),
   );
 }
 
@@ -75,9 +97,18 @@ export interface CardLook {
   stop: boolean;
 }
 
-export function card(tree: TreeView, plan: Layout, placed: Placed, segments: Segments, figures: ReturnType<typeof gateFigures>, look: CardLook): HTMLElement {
+export function card(
+  tree: TreeView,
+  plan: Layout,
+  placed: Placed,
+  segments: Segments,
+  figures: ReturnType<typeof gateFigures>,
+  look: CardLook,
+): HTMLElement {
   const only = placed.node.segment === null ? undefined : segments.get(placed.node.segment);
-  const classes = ["leaf", plan.dense && "line", look.selected && "sel", !look.found && "lost", !only && "folded"].filter(Boolean).join(" ");
+  const classes = ["leaf", plan.dense && "line", look.selected && "sel", !look.found && "lost", !only && "folded"]
+    .filter(Boolean)
+    .join(" ");
   const name = only ? segmentName(only) : `${placed.segments.length} segments`;
   const item = h("li", {
     class: classes,
@@ -90,9 +121,18 @@ export function card(tree: TreeView, plan: Layout, placed: Placed, segments: Seg
     "data-segment": only?.id,
     style: `left:${plan.width}px;top:${(placed.y - plan.slot / 2).toFixed(1)}px;height:${plan.slot}px`,
   });
-  const head = h("div", { class: "lh" }, h("span", { class: "pt-name clip", title: only ? only.rule : name }, name), h("span", { class: "soft" }, f.share(placed.node.share)));
+  const head = h(
+    "div",
+    { class: "lh" },
+    h("span", { class: "pt-name clip", title: only ? only.rule : name }, name),
+    h("span", { class: "soft" }, f.share(placed.node.share)),
+  );
   if (plan.dense) {
-    item.append(head, armBar(tree, placed.node.shares), only ? armName(only.leader, f.probability(only.p_best)) : h("span", { class: "soft" }, "folded"));
+    item.append(
+      head,
+      armBar(tree, placed.node.shares),
+      only ? armName(only.leader, f.probability(only.p_best)) : h("span", { class: "soft" }, "folded"),
+    );
     return item;
   }
   item.append(head, armBar(tree, placed.node.shares));
@@ -105,16 +145,41 @@ export function card(tree: TreeView, plan: Layout, placed: Placed, segments: Seg
   }
   const [mean, bounds] = f.liftFigures(only.gate, tree.currency, figures.digits);
   item.append(
-    h("div", { class: "lg" }, armName(only.leader, h("span", { class: "clip" }, only.leader.name)), h("span", { class: "soft" }, `P(best) ${f.probability(only.p_best)}`)),
-    h("div", {}, glyph({ arm: only.arm, scale: figures.scale, zero: true, interval: only.gate, calibrated: tree.is_calibrated, height: 16, label: f.labelled(`${name}: ${only.arm.name} GATE ${mean} ${bounds}, ${only.claim}, ${f.count(only.n_visitors)} visitors`, tree) })),
-    h("div", { class: "lg" }, h("span", { class: "soft clip", title: "Claim" }, only.claim), h("span", {}, mean, " ", h("span", { class: "soft" }, bounds))),
+    h(
+      "div",
+      { class: "lg" },
+      armName(only.leader, h("span", { class: "clip" }, only.leader.name)),
+      h("span", { class: "soft" }, `P(best) ${f.probability(only.p_best)}`),
+    ),
+    h(
+      "div",
+      {},
+      glyph({
+        arm: only.arm,
+        scale: figures.scale,
+        zero: true,
+        interval: only.gate,
+        calibrated: tree.is_calibrated,
+        height: 16,
+        label: f.labelled(`${name}: ${only.arm.name} GATE ${mean} ${bounds}, ${only.claim}, ${f.count(only.n_visitors)} visitors`, tree),
+      }),
+    ),
+    h(
+      "div",
+      { class: "lg" },
+      h("span", { class: "soft clip", title: "Claim" }, only.claim),
+      h("span", {}, mean, " ", h("span", { class: "soft" }, bounds)),
+    ),
   );
   return item;
 }
 
 /** Registered rules and rules that are followed from the next round on: not leaves of the tree. */
 export function followed(tree: TreeView, names: Names, selected: string | null, digits: number): HTMLElement | null {
-  const registered = named(tree.segments.filter((segment) => segment.registered), names);
+  const registered = named(
+    tree.segments.filter((segment) => segment.registered),
+    names,
+  );
   if (registered.length + tree.followed.length === 0) return null;
   const row = (id: string, name: string, rule: string, figures: string, chosen: boolean | null) =>
     h(
@@ -130,12 +195,27 @@ export function followed(tree: TreeView, names: Names, selected: string | null, 
   return h(
     "section",
     { class: "pt-sec flush followed", "aria-label": "Registered segments" },
-    h("div", { class: "pt-sec-head" }, h("h3", { class: "pt-h" }, "Registered"), h("span", { class: "pt-meta" }, "Followed over the rounds, whatever the tree becomes")),
+    h(
+      "div",
+      { class: "pt-sec-head" },
+      h("h3", { class: "pt-h" }, "Registered"),
+      h("span", { class: "pt-meta" }, "Followed over the rounds, whatever the tree becomes"),
+    ),
     h(
       "ul",
       {},
-      ...registered.map((r) => row(r.id, r.name, r.rule, f.labelled(`${r.arm.name} ${f.liftFigures(r.gate, tree.currency, digits).join(" ")}, ${r.claim}`, tree), r.id === selected)),
-      ...named(tree.followed, names).map((r) => row(r.id, r.name, r.rule, tree.next_number === null ? "not seen yet" : `from round ${tree.next_number} on`, null)),
+      ...registered.map((r) =>
+        row(
+          r.id,
+          r.name,
+          r.rule,
+          f.labelled(`${r.arm.name} ${f.liftFigures(r.gate, tree.currency, digits).join(" ")}, ${r.claim}`, tree),
+          r.id === selected,
+        ),
+      ),
+      ...named(tree.followed, names).map((r) =>
+        row(r.id, r.name, r.rule, tree.next_number === null ? "not seen yet" : `from round ${tree.next_number} on`, null),
+      ),
     ),
   );
 }

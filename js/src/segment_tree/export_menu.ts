@@ -12,7 +12,11 @@ export interface Drawn {
 
 /** `draw` gives null where there is no tree; `failed` is called when a picture could not be made. */
 export function exportMenu(draw: () => Drawn | null, failed: () => void): HTMLDetailsElement {
-  const menu = h("details", { class: "menu" }, h("summary", { class: "pt-btn", "data-testid": "export" }, icon("save"), "Export", icon("down")));
+  const menu = h(
+    "details",
+    { class: "menu" },
+    h("summary", { class: "pt-btn", "data-testid": "export" }, icon("save"), "Export", icon("down")),
+  );
   const entry = (word: string, testid: string, ending: string, blobOf: (picture: SVGSVGElement) => Blob | Promise<Blob>) => {
     const made = h("button", { type: "button", class: "pt-btn quiet", "data-testid": testid }, word);
     made.addEventListener("click", async () => {
@@ -26,7 +30,9 @@ export function exportMenu(draw: () => Drawn | null, failed: () => void): HTMLDe
     });
     return made;
   };
-  menu.append(h("div", { class: "entries" }, entry("Tree as SVG", "export-svg", "svg", svgBlob), entry("Tree as PNG", "export-png", "png", pngBlob)));
+  menu.append(
+    h("div", { class: "entries" }, entry("Tree as SVG", "export-svg", "svg", svgBlob), entry("Tree as PNG", "export-png", "png", pngBlob)),
+  );
   // It closes when somebody goes on elsewhere, by a key or by a click.
   menu.addEventListener("focusout", (event) => {
     if (event.relatedTarget instanceof Node && !menu.contains(event.relatedTarget)) menu.open = false;

@@ -28,7 +28,13 @@ class TreeWidget {
   #shape = "";
   #detailState: DetailState = { naming: null, problem: "", sql: false };
 
-  readonly #search = h("input", { class: "pt-in", type: "search", placeholder: "Find a segment or feature", "aria-label": "Find a segment or feature", "data-testid": "search" });
+  readonly #search = h("input", {
+    class: "pt-in",
+    type: "search",
+    placeholder: "Find a segment or feature",
+    "aria-label": "Find a segment or feature",
+    "data-testid": "search",
+  });
   readonly #fold = h("button", { type: "button", class: "pt-btn quiet", "data-testid": "fold" }, "Collapse all");
   readonly #menu = exportMenu(
     () => this.#picture(),
@@ -39,7 +45,14 @@ class TreeWidget {
   readonly #side = h("div", { class: "ds" });
   readonly #rest = h("div");
   readonly #live = h("div", { class: "vh", role: "status", "aria-live": "polite" });
-  readonly root = h("article", { class: "pt pt-card pt-tree", "data-testid": "segment-tree" }, this.#head, h("div", { class: "seg" }, this.#pane, this.#side), this.#rest, this.#live);
+  readonly root = h(
+    "article",
+    { class: "pt pt-card pt-tree", "data-testid": "segment-tree" },
+    this.#head,
+    h("div", { class: "seg" }, this.#pane, this.#side),
+    this.#rest,
+    this.#live,
+  );
 
   constructor(model: Model<SegmentTreeTraits>, cleanup: Cleanup) {
     this.#model = model;
@@ -76,7 +89,14 @@ class TreeWidget {
     this.root.setAttribute("aria-label", tree ? `${tree.title}, segments after round ${tree.number}` : "Segments");
     if (!tree) {
       this.#head.replaceChildren(h("h2", { class: "pt-title" }, "Segments"));
-      this.#pane.replaceChildren(h("div", { class: "pt-empty" }, h("h3", { class: "pt-h" }, "No round has run yet"), h("p", {}, "Segments are found from a round's data. Run the first round, then look here.")));
+      this.#pane.replaceChildren(
+        h(
+          "div",
+          { class: "pt-empty" },
+          h("h3", { class: "pt-h" }, "No round has run yet"),
+          h("p", {}, "Segments are found from a round's data. Run the first round, then look here."),
+        ),
+      );
       this.#side.replaceChildren();
       this.#rest.replaceChildren();
       return;
@@ -93,7 +113,9 @@ class TreeWidget {
   /** Take in the segments and their names; what they were before is returned. */
   #name(): ReadonlyMap<string, Named<TreeSegmentView>> {
     const before = this.#segments;
-    this.#segments = new Map(named(this.#model.get("tree")?.segments ?? [], this.#model.get("names")).map((segment) => [segment.id, segment]));
+    this.#segments = new Map(
+      named(this.#model.get("tree")?.segments ?? [], this.#model.get("names")).map((segment) => [segment.id, segment]),
+    );
     return before;
   }
 
@@ -119,7 +141,10 @@ class TreeWidget {
       const id = p.node.segment;
       if (id === null || before.get(id)?.name === this.#segments.get(id)?.name) continue;
       const node = [...this.#pane.querySelectorAll<HTMLElement>(".leaf")].find((leaf) => leaf.dataset["node"] === p.node.id);
-      node?.replaceChildren(...card(tree, plan, p, this.#segments, figures, { selected: id === selected, found: true, stop: p.node.id === this.#stop }).childNodes);
+      node?.replaceChildren(
+        ...card(tree, plan, p, this.#segments, figures, { selected: id === selected, found: true, stop: p.node.id === this.#stop })
+          .childNodes,
+      );
     }
   }
 
@@ -159,8 +184,24 @@ class TreeWidget {
     const search = h("span", { class: "srch" }, icon("search"), this.#search, h("span", { class: "pt-kbd", "aria-hidden": "true" }, "/"));
     search.hidden = leaves === 1;
     this.#head.replaceChildren(
-      h("div", { class: "pt-row" }, h("h2", { class: "pt-title" }, "Segments"), chip(`Round ${tree.number}`, "on"), chip(tree.is_calibrated ? "Recalibrated" : "Uncalibrated", tree.is_calibrated ? "ok" : "warn"), !tree.converged && chip("Unconverged", "bad"), h("span", { class: "pt-push" }), search, this.#fold, this.#menu),
-      h("div", { class: "pt-row tl" }, h("span", { class: "pt-meta" }, words), h("span", { class: "pt-push pt-legend" }, ...tree.arms.map((arm) => armName(arm, arm.name)))),
+      h(
+        "div",
+        { class: "pt-row" },
+        h("h2", { class: "pt-title" }, "Segments"),
+        chip(`Round ${tree.number}`, "on"),
+        chip(tree.is_calibrated ? "Recalibrated" : "Uncalibrated", tree.is_calibrated ? "ok" : "warn"),
+        !tree.converged && chip("Unconverged", "bad"),
+        h("span", { class: "pt-push" }),
+        search,
+        this.#fold,
+        this.#menu,
+      ),
+      h(
+        "div",
+        { class: "pt-row tl" },
+        h("span", { class: "pt-meta" }, words),
+        h("span", { class: "pt-push pt-legend" }, ...tree.arms.map((arm) => armName(arm, arm.name))),
+      ),
     );
   }
 
@@ -173,13 +214,26 @@ class TreeWidget {
       const only = tree.segments[0];
       const see = h("button", { type: "button", class: "pt-btn", "data-segment": only?.id ?? "" }, "See the single best arm");
       this.#pane.replaceChildren(
-        h("div", { class: "pt-empty one" }, h("h3", { class: "pt-h" }, "One segment: everyone"), h("p", {}, "The evidence does not separate visitors into groups that want different arms. That is a result, not a failure. More data may change it."), tree.reason && h("p", {}, tree.reason), h("div", { class: "pt-row" }, armName(tree.best_arm, h("b", {}, `${tree.best_arm.name} is the best single arm`)), see)),
+        h(
+          "div",
+          { class: "pt-empty one" },
+          h("h3", { class: "pt-h" }, "One segment: everyone"),
+          h(
+            "p",
+            {},
+            "The evidence does not separate visitors into groups that want different arms. That is a result, not a failure. More data may change it.",
+          ),
+          tree.reason && h("p", {}, tree.reason),
+          h("div", { class: "pt-row" }, armName(tree.best_arm, h("b", {}, `${tree.best_arm.name} is the best single arm`)), see),
+        ),
       );
       return;
     }
     const plan = (this.#plan = layout(tree, this.#collapsed));
     const cards = this.#cards();
-    const stop = cards.some((p) => p.node.id === this.#stop) ? this.#stop : (cards.find((p) => p.node.segment === selected) ?? cards[0])?.node.id;
+    const stop = cards.some((p) => p.node.id === this.#stop)
+      ? this.#stop
+      : (cards.find((p) => p.node.segment === selected) ?? cards[0])?.node.id;
     this.#stop = stop ?? null;
     const figures = gateFigures(tree);
     const found = new Set(this.#found());
@@ -192,10 +246,20 @@ class TreeWidget {
       h(
         "ul",
         { class: "leaves", role: "tree", "aria-label": "Policy tree, leaves" },
-        ...cards.map((p) => card(tree, plan, p, this.#segments, figures, { selected: selected !== null && p.node.segment === selected, found: found.has(p), stop: p.node.id === stop })),
+        ...cards.map((p) =>
+          card(tree, plan, p, this.#segments, figures, {
+            selected: selected !== null && p.node.segment === selected,
+            found: found.has(p),
+            stop: p.node.id === stop,
+          }),
+        ),
       ),
     );
-    const legend = h("p", { class: "tleg" }, `Tint: the best arm of the leaf.${undecided ? " Dashed edge: no arm has P(best) above 0.5." : ""} Grey: a split, or control. Line: GATE and its ${f.share(tree.level)} interval.`);
+    const legend = h(
+      "p",
+      { class: "tleg" },
+      `Tint: the best arm of the leaf.${undecided ? " Dashed edge: no arm has P(best) above 0.5." : ""} Grey: a split, or control. Line: GATE and its ${f.share(tree.level)} interval.`,
+    );
     const scroll = this.#pane.querySelector(".scroll")?.scrollTop ?? 0;
     const scroller = h("div", { class: "scroll" }, box);
     this.#pane.replaceChildren(scroller, legend);
@@ -254,8 +318,27 @@ class TreeWidget {
     const pays = h(
       "div",
       { class: "pays" },
-      h("span", {}, h("b", {}, "Does personalising pay?"), " ", h("span", { class: "soft" }, f.labelled(`Tree against the best single arm, ${tree.best_arm.name}`, tree))),
-      h("span", { class: "pg" }, glyph({ arm: null, scale, zero: true, interval: value, calibrated: tree.is_calibrated, height: 18, label: `Tree minus best single arm ${mean} ${bounds}` }), axis(scale, liftTick, true)),
+      h(
+        "span",
+        {},
+        h("b", {}, "Does personalising pay?"),
+        " ",
+        h("span", { class: "soft" }, f.labelled(`Tree against the best single arm, ${tree.best_arm.name}`, tree)),
+      ),
+      h(
+        "span",
+        { class: "pg" },
+        glyph({
+          arm: null,
+          scale,
+          zero: true,
+          interval: value,
+          calibrated: tree.is_calibrated,
+          height: 18,
+          label: `Tree minus best single arm ${mean} ${bounds}`,
+        }),
+        axis(scale, liftTick, true),
+      ),
       h("span", { class: "num" }, h("b", {}, mean), " ", h("span", { class: "soft" }, bounds)),
       h("span", {}, tree.pays ? "It pays" : "Not settled"),
     );
@@ -363,7 +446,8 @@ class TreeWidget {
     if (this.#collapsed.size > 0) this.#collapsed.clear();
     // Below the first question, so that something is left to look at.
     else for (const node of tree.nodes) if (node.segment === null && node.parent === first) this.#collapsed.add(node.id);
-    if (this.#collapsed.size === 0 && first !== undefined && !this.#plan?.placed.some((p) => p.node.id !== first && !p.card)) this.#fold.blur();
+    if (this.#collapsed.size === 0 && first !== undefined && !this.#plan?.placed.some((p) => p.node.id !== first && !p.card))
+      this.#fold.blur();
     this.#drawPane();
   }
 

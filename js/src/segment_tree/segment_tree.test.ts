@@ -10,7 +10,19 @@ const ARMS = [
 ];
 
 function segment(id: string, rule: string, changes: Partial<TreeSegmentView> = {}): TreeSegmentView {
-  return { id, rule, share: 0.25, n_visitors: 500, arm: ARMS[1]!, gate: { mean: 0.3, low: 0.1, high: 0.5 }, leader: ARMS[1]!, p_best: 0.9, claim: "honest estimate", registered: false, ...changes };
+  return {
+    id,
+    rule,
+    share: 0.25,
+    n_visitors: 500,
+    arm: ARMS[1]!,
+    gate: { mean: 0.3, low: 0.1, high: 0.5 },
+    leader: ARMS[1]!,
+    p_best: 0.9,
+    claim: "honest estimate",
+    registered: false,
+    ...changes,
+  };
 }
 
 function node(id: string, parent: string | null, answer: string, changes: Partial<TreeNodeView>): TreeNodeView {
@@ -36,7 +48,11 @@ function tree(changes: Partial<TreeView> = {}): TreeView {
       node("n3", "n1", "paid", { segment: "S2" }),
       node("n4", "n0", "<= 1.13612", { segment: "S3" }),
     ],
-    segments: [segment("S1", "depth > 1.13612 AND channel in {email, direct, social}"), segment("S2", "depth > 1.13612 AND channel == paid"), segment("S3", "depth <= 1.13612")],
+    segments: [
+      segment("S1", "depth > 1.13612 AND channel in {email, direct, social}"),
+      segment("S2", "depth > 1.13612 AND channel == paid"),
+      segment("S3", "depth <= 1.13612"),
+    ],
     followed: [],
     best_arm: ARMS[1]!,
     value: { mean: 0.01, low: -0.01, high: 0.03 },
@@ -57,7 +73,18 @@ const DETAIL: SegmentDetailView = {
   held_out: null,
   held_out_rows: 0,
   best: [0.1, 0.9],
-  rounds: [{ number: 2, arm: ARMS[1]!, gate: { mean: 0.3, low: 0.1, high: 0.5 }, share: 0.5, claim: "honest estimate", same_rule: true, is_calibrated: false, converged: true }],
+  rounds: [
+    {
+      number: 2,
+      arm: ARMS[1]!,
+      gate: { mean: 0.3, low: 0.1, high: 0.5 },
+      share: 0.5,
+      claim: "honest estimate",
+      same_rule: true,
+      is_calibrated: false,
+      converged: true,
+    },
+  ],
 };
 
 let el: HTMLElement;
@@ -76,13 +103,17 @@ function shown(changes: Partial<SegmentTreeTraits> = {}): FakeModel<SegmentTreeT
 }
 
 const all = (selector: string) => [...el.querySelectorAll<HTMLElement>(selector)];
-const press = (key: string, on: Element = document.activeElement!) => on.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+const press = (key: string, on: Element = document.activeElement!) =>
+  on.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
 const button = (testid: string) => el.querySelector<HTMLElement>(`[data-testid=${testid}]`)!;
 
 describe("the layout", () => {
   it("gives leaves even places, and the parts of a node add up to it", () => {
     const plan = layout(tree(), new Set());
-    const cards = plan.placed.filter((p) => p.card).map((p) => p.y).sort((a, b) => a - b);
+    const cards = plan.placed
+      .filter((p) => p.card)
+      .map((p) => p.y)
+      .sort((a, b) => a - b);
     expect(new Set(cards.map((y, i) => (i ? Math.round(y - cards[i - 1]!) : null)).slice(1)).size).toBe(1);
     const heights = Object.fromEntries(plan.placed.map((p) => [p.node.id, p.height]));
     expect(heights["n2"]! + heights["n3"]!).toBeCloseTo(heights["n1"]!, 5);
@@ -96,7 +127,10 @@ describe("the layout", () => {
   });
 
   it("draws many leaves as lines", () => {
-    const nodes = [node("n0", null, "", { feature: "x", share: 1 }), ...Array.from({ length: 200 }, (_, i) => node(`n${i + 1}`, "n0", `x${i}`, { segment: `S${i}`, share: 0.005 }))];
+    const nodes = [
+      node("n0", null, "", { feature: "x", share: 1 }),
+      ...Array.from({ length: 200 }, (_, i) => node(`n${i + 1}`, "n0", `x${i}`, { segment: `S${i}`, share: 0.005 })),
+    ];
     const plan = layout(tree({ nodes }), new Set());
     expect(plan.dense).toBe(true);
     expect(plan.placed).toHaveLength(201);
@@ -247,7 +281,7 @@ describe("what is shown", () => {
   it("writes the rule as SQL", () => {
     shown({ selected_segment: "S1", detail: DETAIL });
     button("show-sql").click();
-    expect(button("sql").textContent).toContain("WHERE  \"depth\" > 1.13612\n  AND  \"channel\" IN");
+    expect(button("sql").textContent).toContain('WHERE  "depth" > 1.13612\n  AND  "channel" IN');
   });
 
   it("shows names as text", () => {
@@ -257,7 +291,9 @@ describe("what is shown", () => {
   });
 
   it("says that one segment is a result", () => {
-    shown({ tree: tree({ nodes: [node("n0", null, "", { segment: "S1", share: 1 })], segments: [segment("S1", "everyone", { share: 1 })] }) });
+    shown({
+      tree: tree({ nodes: [node("n0", null, "", { segment: "S1", share: 1 })], segments: [segment("S1", "everyone", { share: 1 })] }),
+    });
     expect(el.textContent).toContain("One segment: everyone");
   });
 

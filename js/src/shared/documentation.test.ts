@@ -27,8 +27,11 @@ describe("documentation", () => {
     expect(documentation("claim")).toBeNull();
   });
 
-  it.each(["https://elsewhere.example/docs", "//elsewhere.example/docs", "javascript:alert(1)//"])("is never at another place: %s", (address) => {
-    page(JSON.stringify({ pytycheLabDocs: address }));
-    expect(documentation("claim")).toBeNull();
-  });
+  it.each(["https://elsewhere.example/docs", "//elsewhere.example/docs", "javascript:alert(1)//"])(
+    "is never at another place: %s",
+    (address) => {
+      page(JSON.stringify({ pytycheLabDocs: address }));
+      expect(documentation("claim")).toBeNull();
+    },
+  );
 });

@@ -29,11 +29,7 @@ const ROUTES = "M0 4h3v2H0zM3 4.5h1.5V1.2H7v-1h3v3H7v-1H5.5v5.6H7v-1h3v3H7v-1H4.
 /** An arm's key: its shape in its colour. Null is routing, a mix of arms. */
 export function armKey(arm: ArmRef | null): SVGElement {
   const [tag, attributes] = (arm && KEYS[lookOf(arm)]) ?? ["path", { d: ROUTES }];
-  return s(
-    "svg",
-    { class: `pt-key ${armClass(arm)}`, viewBox: "0 0 10 10", "aria-hidden": "true" },
-    s(tag, attributes),
-  );
+  return s("svg", { class: `pt-key ${armClass(arm)}`, viewBox: "0 0 10 10", "aria-hidden": "true" }, s(tag, attributes));
 }
 
 /** An arm's key and name. */
@@ -98,7 +94,11 @@ export function glyph(g: Glyph): SVGElement {
   if (g.interval) {
     const [mean, low, high] = [g.interval.mean, g.interval.low, g.interval.high].map(g.scale.at) as [number, number, number];
     const [from, to] = [low, high].map((x) => `${clamped(x).toFixed(2)}%`);
-    drawn.push(s("line", { class: `pt-iv ${g.calibrated ? "" : "raw"}`.trim(), x1: from!, x2: to!, y1: "50%", y2: "50%" }), end(low), end(high));
+    drawn.push(
+      s("line", { class: `pt-iv ${g.calibrated ? "" : "raw"}`.trim(), x1: from!, x2: to!, y1: "50%", y2: "50%" }),
+      end(low),
+      end(high),
+    );
     if (mean === clamped(mean)) drawn.push(marker(g.arm, mean));
   } else if (g.point !== undefined) {
     drawn.push(marker(g.arm, g.scale.at(g.point)));

@@ -7,11 +7,7 @@ import type { LampStatus } from "./schema/shared";
 const SHAPE: Record<LampStatus, [tag: string, attributes: Record<string, string>, mark: string]> = {
   ok: ["circle", { cx: "8", cy: "8", r: "7" }, "M4.8 8.3l2.2 2.1 4.2-4.6"],
   warn: ["path", { d: "M8 1.2L15.2 14H.8z" }, "M8 6v3.8M8 12v.05"],
-  bad: [
-    "path",
-    { d: "M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.9V5.1z" },
-    "M5.6 5.6l4.8 4.8M10.4 5.6l-4.8 4.8",
-  ],
+  bad: ["path", { d: "M5.1 1h5.8L15 5.1v5.8L10.9 15H5.1L1 10.9V5.1z" }, "M5.6 5.6l4.8 4.8M10.4 5.6l-4.8 4.8"],
   none: ["circle", { cx: "8", cy: "8", r: "6.3" }, "M5.5 8h5"],
 };
 
@@ -60,12 +56,7 @@ export function chip(word: string, look: LampStatus | "on" | "", mark?: IconName
 /** A band under the header that says what is so and what it means. */
 export function note(look: LampStatus, strong: string, rest: string): HTMLElement {
   const kind = look === "warn" || look === "bad" ? look : "";
-  return h(
-    "div",
-    { class: `pt-note ${kind}`.trim() },
-    statusIcon(look),
-    h("span", {}, h("b", {}, strong), rest ? ` ${rest}` : ""),
-  );
+  return h("div", { class: `pt-note ${kind}`.trim() }, statusIcon(look), h("span", {}, h("b", {}, strong), rest ? ` ${rest}` : ""));
 }
 
 let tips = 0;
@@ -81,7 +72,13 @@ export function definition(word: string, text: string, part?: Part): HTMLElement
   const term = href
     ? h("a", { class: "def", href, target: "_blank", rel: "noopener", "aria-describedby": id }, word)
     : h("span", { class: "def", tabindex: 0, "aria-describedby": id }, word);
-  const tip = h("span", { class: "pt-tip", role: "tooltip", id }, h("b", {}, word), text, href && h("small", {}, "Click or press Enter to read more."));
+  const tip = h(
+    "span",
+    { class: "pt-tip", role: "tooltip", id },
+    h("b", {}, word),
+    text,
+    href && h("small", {}, "Click or press Enter to read more."),
+  );
   const box = h("span", { class: "pt-defined" }, term, tip);
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;

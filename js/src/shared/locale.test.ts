@@ -24,8 +24,34 @@ describe("the reader's locale", () => {
   });
 
   it.each([
-    ["en-US", { money: "−$1,234.50", lift: "+$0.268", share: "5.0%", count: "150,000", range: "[+0.158, +0.380]", p: "0.96", few: "< 0.01", risk: "< $0.001", word: "EUR\u20092.50" }],
-    ["de-DE", { money: `−1.234,50${NBSP}$`, lift: `+0,268${NBSP}$`, share: `5,0${NBSP}%`, count: "150.000", range: "[+0,158; +0,380]", p: "0,96", few: "< 0,01", risk: `< 0,001${NBSP}$`, word: `2,50${NBSP}EUR` }],
+    [
+      "en-US",
+      {
+        money: "−$1,234.50",
+        lift: "+$0.268",
+        share: "5.0%",
+        count: "150,000",
+        range: "[+0.158, +0.380]",
+        p: "0.96",
+        few: "< 0.01",
+        risk: "< $0.001",
+        word: "EUR\u20092.50",
+      },
+    ],
+    [
+      "de-DE",
+      {
+        money: `−1.234,50${NBSP}$`,
+        lift: `+0,268${NBSP}$`,
+        share: `5,0${NBSP}%`,
+        count: "150.000",
+        range: "[+0,158; +0,380]",
+        p: "0,96",
+        few: "< 0,01",
+        risk: `< 0,001${NBSP}$`,
+        word: `2,50${NBSP}EUR`,
+      },
+    ],
   ])("writes numbers as %s does, with the declared currency", (language, said) => {
     reading(language);
     expect({

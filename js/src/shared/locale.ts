@@ -36,17 +36,23 @@ function once<Made>(make: (locale: string, key: string) => Made): (key: string) 
   };
 }
 
-const fixedFormat = once((at, digits) => new Intl.NumberFormat(at, { ...FIGURES, minimumFractionDigits: Number(digits), maximumFractionDigits: Number(digits) }));
+const fixedFormat = once(
+  (at, digits) => new Intl.NumberFormat(at, { ...FIGURES, minimumFractionDigits: Number(digits), maximumFractionDigits: Number(digits) }),
+);
 const shortFormat = once((at, most) => new Intl.NumberFormat(at, { ...FIGURES, useGrouping: false, maximumFractionDigits: Number(most) }));
 const affix = once((at, style): Affix => {
   const options = style === "percent" ? { style } : { style: "currency", currency: "EUR" };
-  const parts = new Intl.NumberFormat(at, { ...FIGURES, ...options, maximumFractionDigits: 0 } as Intl.NumberFormatOptions).formatToParts(1);
+  const parts = new Intl.NumberFormat(at, { ...FIGURES, ...options, maximumFractionDigits: 0 } as Intl.NumberFormatOptions).formatToParts(
+    1,
+  );
   const number = parts.findIndex((part) => part.type === "integer");
   // The mark itself stands for whatever currency the experiment declares.
   const text = (some: typeof parts) => some.map((part) => (part.type === "currency" ? "\u00a4" : part.value)).join("");
   return { before: text(parts.slice(0, number)), after: text(parts.slice(number + 1)) };
 });
-const decimalMark = once((at) => new Intl.NumberFormat(at, FIGURES).formatToParts(0.5).find((part) => part.type === "decimal")?.value ?? ".");
+const decimalMark = once(
+  (at) => new Intl.NumberFormat(at, FIGURES).formatToParts(0.5).find((part) => part.type === "decimal")?.value ?? ".",
+);
 
 /** A number of so many decimals, without its sign. */
 export function digitsOf(value: number, digits: number): string {
