@@ -58,7 +58,7 @@ describe("the list", () => {
     const heads = [...c.el.querySelectorAll("th")].map((th) => th.textContent);
     expect(heads).toEqual(["Name", "Hypothesis", "Status", "Variants", "Bandit mode", "Created", "Actions"]);
     const text = c.el.textContent!;
-    for (const words of ["Traffic split is off", "Winner: 2 hours", "Thompson sampling", "22 Nov 2026"]) expect(text).toContain(words);
+    for (const words of ["Traffic split is off", "Winner: 2 hours", "Thompson sampling", "Nov 22, 2026"]) expect(text).toContain(words);
   });
 
   it("keeps names as text", async () => {
@@ -330,5 +330,15 @@ describe("the form", () => {
     expect(c.test("form").textContent).toContain("Not like this.");
     expect((c.test("name") as HTMLInputElement).value).toBe("Badge");
     expect(c.button("Save draft").disabled).toBe(false);
+  });
+
+  it("says when no answer comes", async () => {
+    const c = await newForm();
+    c.answers.set("POST /experiments", [201, detailOf(summary({ id: "new", status: "draft" }))]);
+    c.button("Save draft").click();
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(c.test("form").textContent).toContain("No answer yet.");
+    await c.settle();
+    expect(c.el.textContent).not.toContain("No answer yet.");
   });
 });

@@ -7,7 +7,7 @@ import { chip, icon, statusIcon } from "../shared/icons";
 import type { DetectableView, ExperimentDetail } from "../shared/schema/console";
 import { button } from "./button";
 import { checkWeights, scaled } from "./weights";
-import { armRef } from "./words";
+import { armRef, SILENCE, SILENCE_MS } from "./words";
 
 export interface Draft {
   name: string;
@@ -252,8 +252,10 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
   }
 
   async function submit(andLaunch: boolean): Promise<void> {
+    const say = (words: string) => message.replaceChildren(h("p", { class: "pt-msg er" }, statusIcon("bad"), h("span", {}, words)));
     message.replaceChildren();
     save.disabled = launch.disabled = true;
+    const silence = setTimeout(() => say(SILENCE), SILENCE_MS);
     try {
       await actions.save(
         {
@@ -267,10 +269,10 @@ export function form(start: ExperimentDetail | null, actions: FormActions): HTML
         andLaunch,
       );
     } catch (error) {
-      message.replaceChildren(
-        h("p", { class: "pt-msg er" }, statusIcon("bad"), h("span", {}, error instanceof Error ? error.message : String(error))),
-      );
+      say(error instanceof Error ? error.message : String(error));
       drawCheck();
+    } finally {
+      clearTimeout(silence);
     }
   }
 

@@ -10,13 +10,11 @@ import { button } from "./button";
 import { drawer } from "./drawer";
 import { type Draft, form } from "./form";
 import { empty, experimentTable, type ListActions, pager, shortTable, totals } from "./list";
+import { SILENCE, SILENCE_MS } from "./words";
 
 const ROWS = 20;
 const REFRESH_MS = 5000;
 const SEARCH_MS = 250;
-/** An answer takes milliseconds, but for one that opens a large experiment. */
-const SILENCE_MS = 8_000;
-const SILENCE = "No answer yet. If none comes, the kernel is gone: run this cell, or load this page, again.";
 
 /** Opens an adaptive experiment's cockpit, and gives the element that it is in. */
 export type OpenCockpit = (id: string) => Promise<HTMLElement>;

@@ -2,6 +2,7 @@
 
 import * as f from "../shared/format";
 import { chip } from "../shared/icons";
+import { locale } from "../shared/locale";
 import type { ExperimentStatus, ExperimentSummary } from "../shared/schema/console";
 import type { ArmRef } from "../shared/schema/shared";
 
@@ -15,14 +16,18 @@ export function modeWords(one: Pick<ExperimentSummary, "type" | "n_rounds">): st
   return one.type === "bandit" ? "Thompson sampling" : null;
 }
 
-/** "22 Nov 2026". */
+/** An answer takes milliseconds, but for one that opens a large experiment. */
+export const SILENCE_MS = 8_000;
+export const SILENCE = "No answer yet. If none comes, the kernel is gone: run this cell, or load this page, again.";
+
+/** "22 Nov 2026", as the reader writes it. */
 export function day(iso: string): string {
-  return new Date(iso).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
+  return new Date(iso).toLocaleDateString(locale(), { dateStyle: "medium" });
 }
 
-/** "22 Nov 2026, 14:00". */
+/** "22 Nov 2026, 14:00", as the reader writes it. */
 export function moment(iso: string): string {
-  return `${day(iso)}, ${new Date(iso).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+  return new Date(iso).toLocaleString(locale(), { dateStyle: "medium", timeStyle: "short" });
 }
 
 export function armRef(name: string, slot: number): ArmRef {
