@@ -132,8 +132,8 @@ docs-links: setup $(STAMPS)/docs
 		echo "Some pages of others were not reached; build/links/output.txt says which."
 
 test-versions: setup
-	@$(BIN)/python tests/versions.py lowest newest ipykernel-7.3 ipykernel-7.4
-	@$(BIN)/python tests/versions.py newest --python 3.12 --python 3.13
+	@$(QUICK_COMPILE) $(BIN)/python tests/versions.py lowest newest ipykernel-7.3 ipykernel-7.4
+	@$(QUICK_COMPILE) $(BIN)/python tests/versions.py newest --python 3.12 --python 3.13
 
 # What asks a service says so where there is none to ask, and goes on.
 audit: setup
