@@ -264,6 +264,8 @@ def test_the_design_is_known_by_its_content():
         start_sweep(DESIGN, [TWO_SCENARIOS[0]] * 2)
     with pytest.raises(DesignError, match="at least one scenario"):
         start_sweep(DESIGN, [])
+    with pytest.raises(DesignError, match=r"'n_sims' is '4'; use a whole number from 1"):
+        start_sweep(DESIGN, TWO_SCENARIOS, "4")  # type: ignore[arg-type]
 
 
 def test_scenarios_and_simulations_do_not_share_their_luck():

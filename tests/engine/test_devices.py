@@ -87,7 +87,7 @@ def test_chains_take_turns_with_groups_of_devices(seen):
 
 
 def test_more_devices_than_there_are_is_an_error(seen):
-    assert seen["error"] == "num_data_devices=5, but JAX sees 4 device(s)."
+    assert seen["error"] == "num_data_devices=5, but JAX sees 4 device(s); use 1 to 4."
     with pytest.raises(FitError, match="num_data_devices=0"):
         place(0, 0)
 

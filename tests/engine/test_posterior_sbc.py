@@ -70,5 +70,5 @@ def test_posterior_sbc_on_a_cluster(fitted):
     assert 0 <= found.p_values["low_promo"] <= 1
     assert "3 simulated next rounds" in repr(found)
     assert (events[-1].iteration, events[-1].n_visitors) == (3, 64)
-    with pytest.raises(DesignError, match="at least one simulation"):
+    with pytest.raises(DesignError, match="'n_sims' is 0; use a whole number from 1"):
         posterior_sbc(posterior, seen, 0)

@@ -25,7 +25,8 @@ def place(chain: int, num_data_devices: int) -> Mesh | None:
     groups = len(devices) // num_data_devices if num_data_devices > 0 else 0
     if groups == 0:
         raise FitError(
-            f"num_data_devices={num_data_devices}, but JAX sees {len(devices)} device(s)."
+            f"num_data_devices={num_data_devices}, but JAX sees {len(devices)} device(s); use "
+            f"1 to {len(devices)}."
         )
     if len(devices) == 1:
         return None

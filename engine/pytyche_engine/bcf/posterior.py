@@ -258,7 +258,7 @@ class Posterior:
             if meta.get("schema") != SCHEMA:
                 raise StoreError(
                     f"The posterior in '{folder.name}' has schema {meta.get('schema')}; this "
-                    f"version reads {SCHEMA}."
+                    f"version reads {SCHEMA}. Open it with the version that wrote it."
                 )
             arrays = read_arrays(folder / "posterior.npz")
             draws = Draws(**{f.name: arrays[f.name] for f in fields(Draws)})

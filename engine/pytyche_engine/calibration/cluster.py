@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -116,29 +116,26 @@ def connected(cluster: Any = None, n_workers: int | None = None) -> "Iterator[Cl
     if isinstance(cluster, Client):
         yield cluster
         return
-    try:
-        if cluster is None:
-            made = LocalCluster(
-                n_workers=n_workers or _cores(),
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-                worker_dashboard_address=None,
-                silence_logs=logging.CRITICAL,  # failures are reported by the sweep
-                env=one_thread(),
-            )
-        else:
-            made = None
-        client = Client(made if made is not None else cluster)
-    except (OSError, TimeoutError, ValueError, TypeError) as error:
-        raise CalibrationError(f"No Dask cluster at {cluster!r}: {error}.") from error
-    try:
+    with ExitStack() as opened:
+        try:
+            place = cluster
+            if cluster is None:
+                place = LocalCluster(
+                    n_workers=n_workers or _cores(),
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    worker_dashboard_address=None,
+                    silence_logs=logging.CRITICAL,  # failures are reported by the sweep
+                    env=one_thread(),
+                )
+                opened.callback(place.close)
+            client = Client(place)
+            opened.callback(client.close)
+        except (OSError, TimeoutError, ValueError, TypeError) as error:
+            raise CalibrationError(f"No Dask cluster at {cluster!r}: {error}.") from error
         yield client
-    finally:
-        client.close()
-        if made is not None:
-            made.close()
 
 
 def run_all(

@@ -18,7 +18,7 @@ from pytyche_engine.bcf.posterior import Posterior
 from pytyche_engine.bcf.settings import Settings
 from pytyche_engine.calibration.cluster import Tally, connected, run_all
 from pytyche_engine.calibration.ecdf import ecdf_band_level
-from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import count
 from pytyche_engine.contracts.observations import Observations, Outcome, concat
 from pytyche_engine.jobs.control import Control
 
@@ -76,11 +76,10 @@ def posterior_sbc(
 
     Raises:
         CalibrationError: if Dask is missing, or no refit succeeded.
-        DesignError: if there is nothing to simulate.
+        DesignError: if `n_sims` or `n_visitors` is no whole number of 1 or more.
     """
     n_next = len(observations) if n_visitors is None else n_visitors
-    if n_sims < 1 or n_next < 1:
-        raise DesignError("Posterior SBC needs at least one simulation and one visitor.")
+    n_sims, n_next = count("'n_sims'", n_sims, 1), count("'n_visitors'", n_next, 1)
     tally = Tally(control or Control(), n_sims, len(observations) + n_next, observations.n_arms)
     found: dict[int, dict[str, int]] = {}
     with connected(cluster, n_workers) as client:

@@ -13,6 +13,7 @@ from pytyche_engine.calibration.design import Scenario, SweepDesign, standard_sc
 from pytyche_engine.calibration.parts import Key, kept_in
 from pytyche_engine.calibration.reported import fit_one
 from pytyche_engine.contracts.errors import DesignError
+from pytyche_engine.contracts.given import count
 from pytyche_engine.jobs import Control, Job
 
 
@@ -83,7 +84,7 @@ def sweep(
 
     Raises:
         CalibrationError: if Dask is missing, the folder holds another sweep, or no fit succeeded.
-        DesignError: if there is nothing to simulate.
+        DesignError: if there is nothing to simulate, or `n_sims` is no whole number.
         FitCancelled: on an interrupt; finished fits stay in the folder.
     """
     return start_sweep(
@@ -103,8 +104,9 @@ def start_sweep(
 ) -> Job[SweepResult]:
     """`sweep` in the background: a job that can be watched, paused and cancelled."""
     chosen = standard_scenarios(design) if scenarios is None else tuple(scenarios)
-    if not chosen or n_sims < 1:
-        raise DesignError("A sweep needs at least one scenario and one simulation of each.")
+    if not chosen:
+        raise DesignError("A sweep needs at least one scenario.")
+    n_sims = count("'n_sims'", n_sims, 1)
     if len({s.key for s in chosen}) < len(chosen):
         raise DesignError("A scenario is named twice; use n_sims to simulate it more often.")
 
