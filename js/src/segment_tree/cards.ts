@@ -3,7 +3,7 @@
 import { h, s } from "../shared/dom";
 import * as f from "../shared/format";
 import { armClass, armName, glyph } from "../shared/glyph";
-import { type Named, named, type Names, ruleText, segmentName, shortAnswer } from "../shared/rules";
+import { type Named, segmentName, shortAnswer } from "../shared/rules";
 import { scaleOver } from "../shared/scale";
 import type { TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
 import type { Layout, Placed } from "./layout";
@@ -172,50 +172,4 @@ export function card(
     ),
   );
   return item;
-}
-
-/** Registered rules and rules that are followed from the next round on: not leaves of the tree. */
-export function followed(tree: TreeView, names: Names, selected: string | null, digits: number): HTMLElement | null {
-  const registered = named(
-    tree.segments.filter((segment) => segment.registered),
-    names,
-  );
-  if (registered.length + tree.followed.length === 0) return null;
-  const row = (id: string, name: string, rule: string, figures: string, chosen: boolean | null) =>
-    h(
-      "li",
-      { class: chosen ? "sel" : undefined },
-      chosen === null
-        ? h("span", { class: "pt-name" }, name || id)
-        : h("button", { type: "button", class: "pt-name pick-name", "aria-pressed": String(chosen), "data-segment": id }, name || id),
-      h("span", { class: "soft sid" }, id),
-      h("span", { class: "pt-rule" }, ...ruleText(rule)),
-      h("span", { class: "soft num" }, figures),
-    );
-  return h(
-    "section",
-    { class: "pt-sec flush followed", "aria-label": "Registered segments" },
-    h(
-      "div",
-      { class: "pt-sec-head" },
-      h("h3", { class: "pt-h" }, "Registered"),
-      h("span", { class: "pt-meta" }, "Followed over the rounds, whatever the tree becomes"),
-    ),
-    h(
-      "ul",
-      {},
-      ...registered.map((r) =>
-        row(
-          r.id,
-          r.name,
-          r.rule,
-          f.labelled(`${r.arm.name} ${f.liftFigures(r.gate, tree.currency, digits).join(" ")}, ${r.claim}`, tree),
-          r.id === selected,
-        ),
-      ),
-      ...named(tree.followed, names).map((r) =>
-        row(r.id, r.name, r.rule, tree.next_number === null ? "not seen yet" : `from round ${tree.next_number} on`, null),
-      ),
-    ),
-  );
 }

@@ -29,19 +29,6 @@ export interface DetailActions {
   toggleSql(): void;
 }
 
-export function nothingSelected(): HTMLElement {
-  return h(
-    "aside",
-    { class: "det none", "aria-label": "Segment" },
-    h(
-      "div",
-      { class: "pt-empty" },
-      h("h3", { class: "pt-h" }, "No segment selected"),
-      h("p", {}, "Choose a leaf to see who is in it, its evidence over the rounds, and its rule as SQL."),
-    ),
-  );
-}
-
 export function detail(
   tree: TreeView,
   segment: Named<TreeSegmentView>,

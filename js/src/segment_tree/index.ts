@@ -3,14 +3,15 @@
 import { h, keepKeys, setText } from "../shared/dom";
 import { Asker } from "../shared/ask";
 import * as f from "../shared/format";
-import { armName, axis, glyph } from "../shared/glyph";
+import { armName } from "../shared/glyph";
 import { chip, icon } from "../shared/icons";
 import { Cleanup, type Model, type RenderProps } from "../shared/model";
 import { type Named, named, segmentName } from "../shared/rules";
-import { liftTick, scaleOver } from "../shared/scale";
 import type { SegmentTreeTraits, TreeSegmentView, TreeView } from "../shared/schema/segment_tree";
-import { card, followed, gateFigures, ribbons } from "./cards";
-import { detail, type DetailState, nothingSelected } from "./detail";
+import { followed, payoff } from "./beneath";
+import { card, gateFigures, ribbons } from "./cards";
+import { detail, type DetailState } from "./detail";
+import { noRound, nothingSelected, oneSegment } from "./empty";
 import { type Drawn, exportMenu } from "./export_menu";
 import { layout, type Layout, type Placed } from "./layout";
 import { picture } from "./picture";
@@ -89,14 +90,7 @@ class TreeWidget {
     this.root.setAttribute("aria-label", tree ? `${tree.title}, segments after round ${tree.number}` : "Segments");
     if (!tree) {
       this.#head.replaceChildren(h("h2", { class: "pt-title" }, "Segments"));
-      this.#pane.replaceChildren(
-        h(
-          "div",
-          { class: "pt-empty" },
-          h("h3", { class: "pt-h" }, "No round has run yet"),
-          h("p", {}, "Segments are found from a round's data. Run the first round, then look here."),
-        ),
-      );
+      this.#pane.replaceChildren(noRound());
       this.#side.replaceChildren();
       this.#rest.replaceChildren();
       return;
@@ -211,22 +205,7 @@ class TreeWidget {
     const selected = this.#model.get("selected_segment");
     if (tree.nodes.length === 1) {
       this.#plan = null;
-      const only = tree.segments[0];
-      const see = h("button", { type: "button", class: "pt-btn", "data-segment": only?.id ?? "" }, "See the single best arm");
-      this.#pane.replaceChildren(
-        h(
-          "div",
-          { class: "pt-empty one" },
-          h("h3", { class: "pt-h" }, "One segment: everyone"),
-          h(
-            "p",
-            {},
-            "The evidence does not separate visitors into groups that want different arms. That is a result, not a failure. More data may change it.",
-          ),
-          tree.reason && h("p", {}, tree.reason),
-          h("div", { class: "pt-row" }, armName(tree.best_arm, h("b", {}, `${tree.best_arm.name} is the best single arm`)), see),
-        ),
-      );
+      this.#pane.replaceChildren(oneSegment(tree));
       return;
     }
     const plan = (this.#plan = layout(tree, this.#collapsed));
@@ -310,40 +289,8 @@ class TreeWidget {
   }
 
   #drawRest(tree: TreeView): void {
-    const { value, currency } = tree;
-    const digits = f.digitsFor([value.low, value.high]);
-    const scale = scaleOver([0, value.low, value.high], 3);
-    const [mean, bounds] = f.liftFigures(value, currency, digits);
-    const routed = tree.nodes.length > 1;
-    const pays = h(
-      "div",
-      { class: "pays" },
-      h(
-        "span",
-        {},
-        h("b", {}, "Does personalising pay?"),
-        " ",
-        h("span", { class: "soft" }, f.labelled(`Tree against the best single arm, ${tree.best_arm.name}`, tree)),
-      ),
-      h(
-        "span",
-        { class: "pg" },
-        glyph({
-          arm: null,
-          scale,
-          zero: true,
-          interval: value,
-          calibrated: tree.is_calibrated,
-          height: 18,
-          label: `Tree minus best single arm ${mean} ${bounds}`,
-        }),
-        axis(scale, liftTick, true),
-      ),
-      h("span", { class: "num" }, h("b", {}, mean), " ", h("span", { class: "soft" }, bounds)),
-      h("span", {}, tree.pays ? "It pays" : "Not settled"),
-    );
     const more = followed(tree, this.#model.get("names"), this.#model.get("selected_segment"), gateFigures(tree).digits);
-    this.#rest.replaceChildren(...(routed ? [pays] : []), ...(more ? [more] : []));
+    this.#rest.replaceChildren(...(tree.nodes.length > 1 ? [payoff(tree)] : []), ...(more ? [more] : []));
   }
 
   #picture(): Drawn | null {
